@@ -1,0 +1,54 @@
+//! The one AWS configuration that every adapter shares.
+//!
+//! Owns: the credential chain (environment, profile, SSO, container, instance, assumed role) and the endpoint.
+//! Refuses: retries of its own; each adapter decides what may be repeated.
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+
+/// Where AWS is and who we are there.
+#[derive(Debug, Clone, Default)]
+pub struct AwsOptions {
+    /// Another endpoint than AWS's (emulators, VPC endpoints); path-style addressing is used then.
+    pub endpoint_url: Option<String>,
+    /// Region; otherwise from the environment or profile.
+    pub region: Option<String>,
+    /// Profile of the shared configuration files.
+    pub profile: Option<String>,
+    /// Role to assume before the first call.
+    pub assume_role_arn: Option<String>,
+}
+
+/// Region used where neither options nor environment name one: `us-east-1`, as the bucket's true region is
+/// answered by S3 itself and an emulator does not care.
+const FALLBACK_REGION: &str = "us-east-1";
+
+/// Resolves the credential chain once.
+pub async fn load(options: &AwsOptions) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest());
+    if let Some(url) = &options.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    if let Some(profile) = &options.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(region) = &options.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    let config = loader.load().await;
+    let config = match config.region() {
+        Some(_) => config,
+        None => config.into_builder().region(Region::from_static(FALLBACK_REGION)).build(),
+    };
+    match &options.assume_role_arn {
+        Some(arn) => assume_role(config, arn).await,
+        None => config,
+    }
+}
+
+async fn assume_role(base: SdkConfig, arn: &str) -> SdkConfig {
+    let provider =
+        aws_config::sts::AssumeRoleProvider::builder(arn).session_name("trailhound").configure(&base).build().await;
+    base.into_builder()
+        .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(provider))
+        .build()
+}

@@ -1,0 +1,18 @@
+//! CloudTrail of a whole AWS Organization into a queryable lake, with scored and explained findings.
+//!
+//! # Layout
+//! Data flows one way: `source -> decode -> parse -> batch -> lake -> query -> detect -> finding -> sink`.
+//! - L0 vocabulary: [`error`], [`event`], [`schema`], [`table`], [`finding`]
+//! - L1 stages, pure and sync: `decode`, `parse`, `batch`, `identity`, `detect::{feature, model, verdict}`
+//! - L2 adapters, async, which never see each other: `aws`, `source`, `lake`, `query`, `sink`
+//! - L3 pipelines, which join stages and take `now` as an argument: `ingest`, `train`, `detect`, `publish`, `run`, `demo`
+//! - L4 edge: the binary (`main`, `cli`, `config`)
+//!
+//! A file imports only from a lower layer; `tests/layering.rs` holds this.
+
+pub mod aws;
+pub mod error;
+pub mod event;
+pub mod finding;
+pub mod schema;
+pub mod table;
