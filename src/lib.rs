@@ -11,8 +11,10 @@
 //! A file imports only from a lower layer; `tests/layering.rs` holds this.
 
 pub mod aws;
+pub mod decode;
 pub mod error;
 pub mod event;
 pub mod finding;
+pub mod parse;
 pub mod schema;
 pub mod table;
