@@ -25,6 +25,12 @@ impl Table {
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(self.schema)
     }
+
+    /// Arrow schema of a row inside a file: Delta keeps the partition column in the log, not in the files.
+    pub fn file_schema(&self) -> SchemaRef {
+        let kept = self.schema.fields().iter().filter(|field| Some(field.name().as_str()) != self.partition);
+        Arc::new(Schema::new(kept.cloned().collect::<Vec<_>>()))
+    }
 }
 
 /// One row per CloudTrail event.
@@ -182,6 +188,14 @@ pub const RECORD: &[Member] = &[
     json("insightDetails"),
     json("eventContext"),
 ];
+
+/// Index in `RECORD` of the member of that name.
+///
+/// # Panics
+/// Where there is none; meant for names written in the source.
+pub fn member(json: &str) -> usize {
+    RECORD.iter().position(|member| member.json == json).expect("a member of schema::RECORD")
+}
 
 impl Member {
     /// The column's field: lower-case name, nullable.
