@@ -20,4 +20,5 @@ pub mod identity;
 pub mod outcome;
 pub mod parse;
 pub mod schema;
+pub mod sink;
 pub mod table;
