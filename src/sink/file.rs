@@ -91,8 +91,7 @@ impl FileSink {
 }
 
 fn delivered(message: &Message) -> Sent {
-    let outcome = Outcome::Delivered { message_id: None };
-    Sent { id: message.id.clone(), content_hash: message.content_hash.clone(), outcome }
+    Sent { id: message.id.clone(), outcome: Outcome::Delivered { message_id: None } }
 }
 
 impl Message {

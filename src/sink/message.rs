@@ -48,7 +48,6 @@ pub(super) struct Attribute {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Message {
     pub(super) id: FindingId,
-    pub(super) content_hash: String,
     pub(super) body: String,
     pub(super) subject: String,
     pub(super) attributes: Vec<Attribute>,
@@ -71,7 +70,6 @@ impl Message {
     pub(super) fn new(finding: &Finding, content_hash: &str, body: String) -> Self {
         Self {
             id: finding.id.clone(),
-            content_hash: content_hash.to_owned(),
             body,
             subject: subject(finding),
             attributes: attributes(finding),
@@ -184,11 +182,12 @@ mod tests {
     #[test]
     fn a_large_finding_is_shortened_under_the_limit_attributes_included() {
         let finding = sample::large(10_000);
+        let (whole, _) = Message::fit(&finding, Shape::Event, usize::MAX).expect("fits");
         for limit in [262_144, 65_536, 8_192, 5_000] {
             let (message, left_out) = Message::fit(&finding, Shape::Event, limit).expect("fits");
             assert!(message.size() <= limit);
             assert!(!left_out.is_empty());
-            assert_eq!(message.content_hash, finding.content_hash(), "the version is that of the whole finding");
+            assert_eq!(message.deduplication, whole.deduplication, "the version is that of the whole finding");
             serde_json::from_str::<Value>(&message.body).expect("valid JSON");
         }
         assert!(Message::fit(&finding, Shape::Event, 1_024).is_none());

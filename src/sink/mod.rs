@@ -96,8 +96,6 @@ fn native(finding: &Finding, left_out: &LeftOut) -> Value {
 pub struct Sent {
     /// The finding.
     pub id: FindingId,
-    /// The hash of the version that was sent.
-    pub content_hash: String,
     /// Whether the sink took it.
     pub outcome: Outcome,
 }

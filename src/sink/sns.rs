@@ -103,15 +103,22 @@ pub struct SnsSink {
 }
 
 impl SnsSink {
-    /// Connects to the topic and reads how large its messages may be.
+    /// Connects to the topic, with the credentials and endpoint of the options.
+    ///
+    /// # Errors
+    /// Those of [`SnsSink::with_client`].
+    pub async fn connect(options: SnsOptions) -> Result<Self> {
+        let SnsOptions { topic, aws, shape } = options;
+        let config = aws::load(&AwsOptions { region: Some(topic.region().to_owned()), ..aws }).await;
+        Self::with_client(Client::new(&config), topic, shape).await
+    }
+
+    /// Takes a client as it is and reads how large the topic's messages may be.
     ///
     /// # Errors
     /// `NotFound` where there is no such topic, `Denied` without credentials, `Unavailable` where SNS cannot be
     /// reached. Not being allowed to read the topic's attributes is no error: the default size is used then.
-    pub async fn connect(options: SnsOptions) -> Result<Self> {
-        let SnsOptions { topic, aws, shape } = options;
-        let config = aws::load(&AwsOptions { region: Some(topic.region().to_owned()), ..aws }).await;
-        let client = Client::new(&config);
+    pub async fn with_client(client: Client, topic: TopicArn, shape: Shape) -> Result<Self> {
         let max_bytes = max_bytes(&client, &topic).await?;
         Ok(Self { client, topic, shape, max_bytes })
     }
@@ -171,7 +178,7 @@ impl SnsSink {
 }
 
 fn sent(message: &Message, outcome: Outcome) -> Sent {
-    Sent { id: message.id.clone(), content_hash: message.content_hash.clone(), outcome }
+    Sent { id: message.id.clone(), outcome }
 }
 
 fn failed(reason: impl Into<String>) -> Outcome {
@@ -197,7 +204,6 @@ fn plan(findings: &[Finding], shape: Shape, max_bytes: usize) -> Plan {
             }
             None => plan.refused.push(Sent {
                 id: finding.id.clone(),
-                content_hash: finding.content_hash(),
                 outcome: failed(format!(
                     "does not fit the topic's {max_bytes} bytes even when shortened; raise its MaximumMessageSize"
                 )),

@@ -1,0 +1,5 @@
+//! What the integration tests share: emulators of AWS, and short words for what is done to them.
+
+pub mod aws;
+pub mod emulator;
+pub mod findings;
