@@ -122,10 +122,7 @@ mod tests {
         let console = Answer { event_type: Some("AwsConsoleSignIn"), ..Answer::default() };
         let failed = Answer { response: Some(r#"{"ConsoleLogin":"Failure"}"#), ..console };
         assert_eq!(classify(&failed), Outcome::AuthFailed);
-        assert_eq!(
-            classify(&Answer { response: Some(r#"{"ConsoleLogin":"Success"}"#), ..console }),
-            Outcome::Success
-        );
+        assert_eq!(classify(&Answer { response: Some(r#"{"ConsoleLogin":"Success"}"#), ..console }), Outcome::Success);
         assert_eq!(classify(&Answer { error_message: Some("Failed authentication"), ..console }), Outcome::AuthFailed);
     }
 

@@ -174,9 +174,9 @@ impl BatchBuilder {
     fn append_own(&mut self, record: &Record<'_>, identified: &Identified, source_object: &str) {
         let text = |index: usize| record.member(index).and_then(|value| value.tree().as_str());
         self.outcome.append_value(outcome::classify(&answer(record)).as_str());
-        let known = record.member(INDEX.user_identity).is_some_and(|identity| {
-            identity::actor(&caller(identity.tree()), &mut self.scratch)
-        });
+        let known = record
+            .member(INDEX.user_identity)
+            .is_some_and(|identity| identity::actor(&caller(identity.tree()), &mut self.scratch));
         self.actor.append_option(known.then_some(self.scratch.as_str()));
         self.source_object.append_value(source_object);
         match text(INDEX.event_id) {
@@ -189,11 +189,11 @@ impl BatchBuilder {
     pub fn finish(&mut self) -> RecordBatch {
         let mut columns: Vec<ArrayRef> = self.columns.iter_mut().map(Column::finish).collect();
         // in the order of schema::OWN_COLUMNS
-        let own =
-            [&mut self.outcome, &mut self.actor, &mut self.source_object, &mut self.event_hash, &mut self.extra];
+        let own = [&mut self.outcome, &mut self.actor, &mut self.source_object, &mut self.event_hash, &mut self.extra];
         columns.extend(own.into_iter().map(|builder| Arc::new(builder.finish()) as ArrayRef));
         (self.rows, self.bytes) = (0, 0);
-        RecordBatch::try_new(Arc::clone(&FILE_SCHEMA), columns).expect("the columns are built from the schema's members")
+        RecordBatch::try_new(Arc::clone(&FILE_SCHEMA), columns)
+            .expect("the columns are built from the schema's members")
     }
 }
 
@@ -209,8 +209,7 @@ fn note_unknown(record: &Record<'_>, extra: &mut String) {
     for (name, raw) in record.unknown() {
         note(extra, name, raw);
     }
-    let absent: Vec<&str> =
-        USUALLY_NULL.into_iter().filter(|name| record.member(member(name)).is_none()).collect();
+    let absent: Vec<&str> = USUALLY_NULL.into_iter().filter(|name| record.member(member(name)).is_none()).collect();
     if !absent.is_empty() {
         note(extra, ABSENT, &serde_json::Value::from(absent).to_string());
     }

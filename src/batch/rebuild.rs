@@ -3,8 +3,7 @@
 //! Owns: the proof that nothing of a record is lost; a row of `events` gives its record back, equal as JSON.
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, ListArray, RecordBatch, StringArray, StructArray,
-    TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BooleanArray, ListArray, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
 };
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Map, Value};

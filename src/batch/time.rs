@@ -70,7 +70,8 @@ mod tests {
     #[test]
     fn other_forms_are_told_apart() {
         assert_eq!(parse("1970-01-01T01:00:00.5+01:00"), Some((500_000, Form::Other)));
-        for text in ["", "2023-02-29T00:00:00Z", "2024-01-01T24:00:00Z", "2024-01-01 00:00:00", "+024-01-01T00:00:00Z"] {
+        for text in ["", "2023-02-29T00:00:00Z", "2024-01-01T24:00:00Z", "2024-01-01 00:00:00", "+024-01-01T00:00:00Z"]
+        {
             assert_eq!(parse(text), None, "{text}");
         }
     }

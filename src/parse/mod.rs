@@ -190,7 +190,13 @@ impl Parser {
         match self.records_of(&text[..range.end], range.start, visitor) {
             Ok(()) => {}
             Err(Failure::Irregular) => {
-                self.reject(position, RejectReason::NotAnObject, "the record is not an object with members", raw, visitor);
+                self.reject(
+                    position,
+                    RejectReason::NotAnObject,
+                    "the record is not an object with members",
+                    raw,
+                    visitor,
+                );
             }
             Err(Failure::Json(error)) => self.reject(position, reason(&error), error.to_string(), raw, visitor),
         }
@@ -202,8 +208,8 @@ impl Parser {
         let length = fill_copy(&mut self.copy, text);
         let base = self.copy.as_ptr() as usize + 1;
         let mut tape = std::mem::replace(&mut self.tape, Tape(Vec::new())).reset();
-        let mut result = simd_json::fill_tape_padded(&mut self.copy, length, &mut self.buffers, &mut tape)
-            .map_err(Failure::Json);
+        let mut result =
+            simd_json::fill_tape_padded(&mut self.copy, length, &mut self.buffers, &mut tape).map_err(Failure::Json);
         if result.is_ok() {
             let index = Index { order: &mut self.order, records: &mut self.records, unknown: &mut self.unknown };
             let regular = index.build(&tape.0, self.position);
