@@ -107,6 +107,21 @@ async fn what_a_topic_does_not_take_is_sent_by_the_next_run() {
 }
 
 #[tokio::test]
+async fn deliveries_are_remembered_some_at_a_time() {
+    let Some(emulator) = Emulator::shared(Kind::Ministack) else { return };
+    let aws = Aws::of(emulator);
+    let sink = topic_sink(&aws, &aws.topic("many", Order::Standard).await).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let lake = lake(folder.path()).await;
+    detected(&lake, &(0..250).map(finding).collect::<Vec<_>>(), noon()).await;
+    assert_eq!(counts(&run(&lake, &sink, 0).await), [250, 250, 0, 0]);
+    let deliveries = lake.snapshot(&DELIVERIES).await.expect("reads");
+    let rows: Vec<_> = deliveries.files.iter().map(|file| file.rows).collect();
+    assert_eq!(rows.iter().flatten().sum::<u64>(), 250);
+    assert_eq!(rows.len(), 3, "100, 100 and 50: a crash sends at most 100 again");
+}
+
+#[tokio::test]
 async fn destinations_and_severities_are_apart() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(folder.path()).await;

@@ -49,11 +49,16 @@ pub struct Received {
 impl Aws {
     /// Clients that sign with a key every emulator takes.
     pub fn of(emulator: &Emulator) -> Self {
+        Self::at(emulator.endpoint())
+    }
+
+    /// The same for any endpoint.
+    pub fn at(endpoint: &str) -> Self {
         let credentials = Credentials::new("test", "test", None, None, "tests");
         let config = aws_config::SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(REGION))
-            .endpoint_url(emulator.endpoint())
+            .endpoint_url(endpoint)
             .credentials_provider(aws_sdk_s3::config::SharedCredentialsProvider::new(credentials))
             .build();
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
