@@ -298,7 +298,10 @@ impl<'r> Run<'r> {
             match status {
                 Status::Done if tally.rejects > 0 => {
                     report.objects.read += 1;
-                    report.fail(format!("{}: {} records rejected; see table {}", object.name, tally.rejects, REJECTS.name));
+                    report.fail(format!(
+                        "{}: {} records rejected; see table {}",
+                        object.name, tally.rejects, REJECTS.name
+                    ));
                 }
                 Status::Done => report.objects.read += 1,
                 Status::Rejected(why) => {
@@ -350,12 +353,7 @@ impl<'r> Run<'r> {
     }
 
     /// Fetches objects, some at a time, within half of the memory; answers the seconds spent waiting for them.
-    async fn feed(
-        &self,
-        source: &Source,
-        objects: &[ObjectInfo],
-        sender: mpsc::Sender<Fetched>,
-    ) -> f64 {
+    async fn feed(&self, source: &Source, objects: &[ObjectInfo], sender: mpsc::Sender<Fetched>) -> f64 {
         let budget = u32::try_from(self.options.memory_limit / 2 / 1024).unwrap_or(u32::MAX).max(1);
         let room = Arc::new(Semaphore::new(budget as usize));
         let fetches = objects.iter().map(|object| {
@@ -371,7 +369,10 @@ impl<'r> Run<'r> {
                 seconds
             }
         });
-        futures::stream::iter(fetches).buffer_unordered(self.options.concurrency.max(1)).fold(0.0, async |a, b| a + b).await
+        futures::stream::iter(fetches)
+            .buffer_unordered(self.options.concurrency.max(1))
+            .fold(0.0, async |a, b| a + b)
+            .await
     }
 
     /// Commits the events and answers how many of them another writer had committed first.
@@ -381,7 +382,8 @@ impl<'r> Run<'r> {
         let mut staged = self.lake.stage(&EVENTS, &files).await?;
         while !files.is_empty() {
             match self.lake.commit_staged(&EVENTS, &staged, Base::Version(self.snapshot.version)).await {
-                Ok(_) => {
+                Ok(snapshot) => {
+                    self.snapshot = snapshot;
                     report.commits += 1;
                     report.bytes.written += files.iter().map(|file| file.bytes.len() as u64).sum::<u64>();
                     break;
@@ -396,11 +398,11 @@ impl<'r> Run<'r> {
                 Err(error) => return Err(error),
             }
         }
-        self.snapshot = self.lake.snapshot(&EVENTS).await?;
         Ok(doubled)
     }
 
     /// Reads what others have committed since, takes the events they had first out of the files, and answers how many.
+    /// The snapshot moves on here and after a commit of our own only, so that `seen` has every event that it has.
     async fn catch_up(&mut self, files: &mut Vec<EncodedFile>) -> Result<u64> {
         let latest = self.lake.snapshot(&EVENTS).await?;
         let known: HashSet<_> = self.snapshot.files.iter().map(|file| file.path.clone()).collect();
@@ -408,9 +410,12 @@ impl<'r> Run<'r> {
         news.files.retain(|file| !known.contains(&file.path));
         self.snapshot = latest;
         let mut theirs = HashSet::new();
-        for day in files.iter().filter_map(|file| file.date).map(days).collect::<BTreeSet<_>>() {
+        for date in news.files.iter().filter_map(|file| file.partition.clone()).collect::<BTreeSet<_>>() {
+            let Some(day) = date.parse().ok().map(days) else { continue };
             let hours = (i64::from(day) * 24..(i64::from(day) + 1) * 24).collect();
-            theirs.extend(self.lake.event_keys(&news, day, &hours).await?.into_iter().map(|(_, key)| key));
+            let keys = self.lake.event_keys(&news, day, &hours).await?;
+            theirs.extend(keys.iter().map(|&(_, key)| key));
+            lock(&self.seen)?.learn(&BTreeSet::new(), keys);
         }
         let mut removed = 0;
         let mut kept = Vec::with_capacity(files.len());
