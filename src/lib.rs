@@ -14,5 +14,6 @@ pub mod aws;
 pub mod error;
 pub mod event;
 pub mod finding;
+pub mod query;
 pub mod schema;
 pub mod table;
