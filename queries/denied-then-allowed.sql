@@ -16,7 +16,7 @@ WITH calls AS (
 )
 SELECT calls.actor, calls.recipientaccountid, calls.eventsource, calls.eventname, calls.denied, calls.first_denied,
        min(e.eventtime) AS first_allowed, count(*) AS allowed
-FROM calls JOIN events e ON e.actor = calls.actor AND e.recipientaccountid IS NOT DISTINCT FROM calls.recipientaccountid
+FROM calls JOIN events e ON e.actor = calls.actor AND (e.recipientaccountid IS NOT DISTINCT FROM calls.recipientaccountid)
   AND e.eventsource = calls.eventsource AND e.eventname = calls.eventname AND e.eventtime > calls.first_denied
 WHERE e.outcome = 'success' AND e.eventtime > $since AND e.eventtime <= $until
 GROUP BY calls.actor, calls.recipientaccountid, calls.eventsource, calls.eventname, calls.denied, calls.first_denied
