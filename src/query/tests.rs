@@ -134,6 +134,28 @@ async fn files_are_pruned_by_partition_and_by_bounds() {
 }
 
 #[tokio::test]
+async fn filters_reach_the_parquet_reader() {
+    let plan = plan_text(&ctx().await, "SELECT eventtime FROM events WHERE eventname = 'GetObject'").await;
+    assert!(plan.contains("pruning_predicate=") && plan.contains("eventname_min"), "{plan}");
+}
+
+#[tokio::test]
+async fn a_limit_and_an_order_are_kept() {
+    let ctx = ctx().await;
+    let rows = |batches: Vec<RecordBatch>| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+    for (sql, expected) in [
+        ("SELECT * FROM events LIMIT 3", 3),
+        ("SELECT eventname FROM events WHERE event_date = '1970-01-02' LIMIT 12", 12),
+        ("SELECT eventname FROM events WHERE useridentity.type = 'AssumedRole' LIMIT 25", 25),
+        ("SELECT eventname FROM events LIMIT 100 OFFSET 35", 5),
+    ] {
+        assert_eq!(rows(collect(&ctx, sql).await.unwrap()), expected, "{sql}");
+    }
+    let first = "SELECT CAST(eventtime AS BIGINT) AS micros FROM events ORDER BY eventtime DESC LIMIT 1";
+    assert_eq!(number(&ctx, first).await, (24 + 9) * HOUR);
+}
+
+#[tokio::test]
 async fn counting_opens_no_file() {
     let ctx = ctx().await;
     for (sql, expected) in
@@ -142,6 +164,9 @@ async fn counting_opens_no_file() {
         assert!(!plan_text(&ctx, sql).await.contains("DataSourceExec: file_groups"), "{sql}");
         assert_eq!(number(&ctx, sql).await, expected);
     }
+    assert_eq!(number(&ctx, "SELECT count(DISTINCT event_date) FROM events").await, 2);
+    assert_eq!(number(&ctx, "SELECT count(DISTINCT eventname) FROM events").await, 3);
+    assert_eq!(number(&ctx, "SELECT count(eventname) FROM events").await, 40);
     let newest = collect(&ctx, "SELECT max(event_date) FROM events").await.unwrap();
     assert_eq!(ScalarValue::try_from_array(newest[0].column(0), 0).unwrap(), ScalarValue::Date32(Some(1)));
 }
@@ -276,7 +301,9 @@ async fn looking_around_is_allowed() {
 #[tokio::test]
 async fn errors_of_the_user_say_what_is_wrong() {
     let ctx = ctx().await;
+    let deep = format!("SELECT {}1{}", "(".repeat(5_000), ")".repeat(5_000));
     for (sql, part) in [
+        (deep.as_str(), "it is nested too deeply"),
         ("", "the query is empty"),
         ("SELEKT 1", "cannot read the SQL: "),
         ("SELECT eventnme FROM events", "eventname"),

@@ -6,7 +6,7 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use datafusion::common::{ParamValues, ScalarValue};
 
-use super::{Default, Kind, NamedQuery, Parameter};
+use super::{Fallback, Kind, NamedQuery, Parameter};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Binds `(name, text)` pairs to a query's parameters. `newest` is the time of the newest event, for the parameters
@@ -28,10 +28,10 @@ pub fn bind(query: &NamedQuery, given: &[(String, String)], newest: Option<DateT
         let text = given.iter().find(|(name, _)| *name == parameter.name).map(|(_, text)| text.as_str());
         let value = match (text, &parameter.default) {
             (Some(text), _) => value(parameter.kind, text).ok_or_else(|| wrong(parameter, text))?,
-            (None, Default::Value(value)) => value.clone(),
-            (None, Default::Newest) => instant(newest),
-            (None, Default::DaysBefore) => days_before(&values)?,
-            (None, Default::Required) => return Err(missing(query, parameter)),
+            (None, Fallback::Value(value)) => value.clone(),
+            (None, Fallback::Newest) => instant(newest),
+            (None, Fallback::DaysBefore) => days_before(&values)?,
+            (None, Fallback::Required) => return Err(missing(query, parameter)),
         };
         values.push((parameter.name.clone(), value));
     }

@@ -14,7 +14,7 @@
 //! Owns: its grammar. A line that is not of it is an error: a misspelt word must not silently mean nothing.
 
 use super::bind::value;
-use super::{Default, Kind, NamedQuery, Parameter};
+use super::{Fallback, Kind, NamedQuery, Parameter};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Reads a query from the text of its file.
@@ -77,11 +77,11 @@ fn parameter(text: &str, help: String) -> std::result::Result<Parameter, String>
         other => return Err(format!("unknown type {other:?}")),
     };
     let default = match (kind, default) {
-        (_, None) => Default::Required,
-        (Kind::Timestamp, Some("newest")) => Default::Newest,
-        (Kind::Timestamp, Some("until - days")) => Default::DaysBefore,
+        (_, None) => Fallback::Required,
+        (Kind::Timestamp, Some("newest")) => Fallback::Newest,
+        (Kind::Timestamp, Some("until - days")) => Fallback::DaysBefore,
         (_, Some(text)) => {
-            Default::Value(value(kind, text).ok_or_else(|| format!("{text:?} is no {}", kind.as_str()))?)
+            Fallback::Value(value(kind, text).ok_or_else(|| format!("{text:?} is no {}", kind.as_str()))?)
         }
     };
     Ok(Parameter { name: name.to_owned(), kind, default, help })
@@ -91,8 +91,8 @@ fn parameter(text: &str, help: String) -> std::result::Result<Parameter, String>
 fn has_window(query: &NamedQuery, parameter: &Parameter) -> std::result::Result<(), String> {
     let has = |name, kind| query.parameters.iter().any(|other| other.name == name && other.kind == kind);
     match parameter.default {
-        Default::DaysBefore if !has("until", Kind::Timestamp) => Err("no `until timestamp` above".to_owned()),
-        Default::DaysBefore if !has("days", Kind::Integer) => Err("no `days integer` above".to_owned()),
+        Fallback::DaysBefore if !has("until", Kind::Timestamp) => Err("no `until timestamp` above".to_owned()),
+        Fallback::DaysBefore if !has("days", Kind::Integer) => Err("no `days integer` above".to_owned()),
         _ => Ok(()),
     }
 }
@@ -110,8 +110,8 @@ mod tests {
         let query = parse("a", text).unwrap();
         assert_eq!((query.title.as_str(), query.question.as_str()), ("A", "B: why?"));
         assert_eq!(query.technique.as_deref(), Some("T1110 Brute Force"));
-        assert_eq!(query.parameters[0].default, Default::Value(ScalarValue::Int64(Some(7))));
-        assert_eq!(query.parameters[1].default, Default::Required);
+        assert_eq!(query.parameters[0].default, Fallback::Value(ScalarValue::Int64(Some(7))));
+        assert_eq!(query.parameters[1].default, Fallback::Required);
         assert_eq!(query.sql, text);
     }
 
