@@ -382,7 +382,8 @@ impl<'r> Run<'r> {
         let mut staged = self.lake.stage(&EVENTS, &files).await?;
         while !files.is_empty() {
             match self.lake.commit_staged(&EVENTS, &staged, Base::Version(self.snapshot.version)).await {
-                Ok(_) => {
+                Ok(snapshot) => {
+                    self.snapshot = snapshot;
                     report.commits += 1;
                     report.bytes.written += files.iter().map(|file| file.bytes.len() as u64).sum::<u64>();
                     break;
@@ -397,11 +398,11 @@ impl<'r> Run<'r> {
                 Err(error) => return Err(error),
             }
         }
-        self.snapshot = self.lake.snapshot(&EVENTS).await?;
         Ok(doubled)
     }
 
     /// Reads what others have committed since, takes the events they had first out of the files, and answers how many.
+    /// The snapshot moves on here and after a commit of our own only, so that `seen` has every event that it has.
     async fn catch_up(&mut self, files: &mut Vec<EncodedFile>) -> Result<u64> {
         let latest = self.lake.snapshot(&EVENTS).await?;
         let known: HashSet<_> = self.snapshot.files.iter().map(|file| file.path.clone()).collect();
@@ -409,9 +410,12 @@ impl<'r> Run<'r> {
         news.files.retain(|file| !known.contains(&file.path));
         self.snapshot = latest;
         let mut theirs = HashSet::new();
-        for day in files.iter().filter_map(|file| file.date).map(days).collect::<BTreeSet<_>>() {
+        for date in news.files.iter().filter_map(|file| file.partition.clone()).collect::<BTreeSet<_>>() {
+            let Some(day) = date.parse().ok().map(days) else { continue };
             let hours = (i64::from(day) * 24..(i64::from(day) + 1) * 24).collect();
-            theirs.extend(self.lake.event_keys(&news, day, &hours).await?.into_iter().map(|(_, key)| key));
+            let keys = self.lake.event_keys(&news, day, &hours).await?;
+            theirs.extend(keys.iter().map(|&(_, key)| key));
+            lock(&self.seen)?.learn(&BTreeSet::new(), keys);
         }
         let mut removed = 0;
         let mut kept = Vec::with_capacity(files.len());

@@ -220,9 +220,13 @@ impl Lake {
     /// As the store answers.
     pub async fn snapshot(&self, table: &'static Table) -> Result<TableSnapshot> {
         let current = self.table(table).await?;
+        self.snapshot_of(table, current.as_ref())
+    }
+
+    fn snapshot_of(&self, table: &'static Table, current: Option<&DeltaTable>) -> Result<TableSnapshot> {
         let place = &self.inner.place;
         let root = place.prefix.clone().join(table.name);
-        let (version, files) = match &current {
+        let (version, files) = match current {
             Some(current) => self.files(table, current, &root)?,
             None => (-1, Vec::new()),
         };
@@ -301,7 +305,7 @@ impl Lake {
             };
             match self.write_log(table, &current, actions, operation, 0).await {
                 Err(error) if error.kind() == ErrorKind::Conflict => {}
-                result => return result,
+                result => return result.map(|table| table.version().map_or(-1, |version| version as i64)),
             }
         }
         Err(Error::new(ErrorKind::Conflict, format!("{} keeps changing under a replacement of {date}", table.name))
@@ -332,15 +336,20 @@ impl Lake {
     /// As the store answers.
     async fn commit(&self, table: &'static Table, files: &[EncodedFile]) -> Result<i64> {
         let staged = self.stage(table, files).await?;
-        self.commit_staged(table, &staged, Base::Any).await
+        self.commit_staged(table, &staged, Base::Any).await.map(|snapshot| snapshot.version)
     }
 
-    /// Makes staged files part of a table, in one commit, and answers the version.
+    /// Makes staged files part of a table, in one commit, and answers the table's files as of this commit.
     ///
     /// # Errors
     /// As the store answers; `Conflict` where the table is not at the base version any more (the files stay, unseen,
     /// and may be committed again or left to a vacuum).
-    pub async fn commit_staged(&self, table: &'static Table, staged: &[StagedFile], base: Base) -> Result<i64> {
+    pub async fn commit_staged(
+        &self,
+        table: &'static Table,
+        staged: &[StagedFile],
+        base: Base,
+    ) -> Result<TableSnapshot> {
         let current = self.existing(table).await?;
         if let Base::Version(version) = base
             && current.version().map(|version| version as i64) != Some(version)
@@ -354,7 +363,8 @@ impl Lake {
         };
         let retries = if base == Base::Any { COMMIT_ATTEMPTS } else { 0 };
         let actions = staged.iter().map(|file| Action::Add(file.0.clone())).collect();
-        self.write_log(table, &current, actions, operation, retries).await
+        let committed = self.write_log(table, &current, actions, operation, retries).await?;
+        self.snapshot_of(table, Some(&committed))
     }
 
     async fn write_log(
@@ -364,7 +374,7 @@ impl Lake {
         actions: Vec<Action>,
         operation: DeltaOperation,
         retries: usize,
-    ) -> Result<i64> {
+    ) -> Result<DeltaTable> {
         let what = || format!("cannot commit to {} in {}", table.name, self.location());
         let state = current.snapshot().map_err(|error| delta_error(what(), error))?;
         let properties = CommitProperties::default().with_max_retries(retries);
@@ -375,8 +385,8 @@ impl Lake {
             .map_err(|error| delta_error(what(), error))?;
         let mut known = current.clone();
         known.state = Some(commit.snapshot());
-        self.inner.tables.lock().await.insert(table.name, known);
-        Ok(commit.version() as i64)
+        self.inner.tables.lock().await.insert(table.name, known.clone());
+        Ok(known)
     }
 
     /// Writes files into a table's folder. They belong to the table once they are committed.
