@@ -21,6 +21,7 @@ pub mod ingest;
 pub mod lake;
 pub mod outcome;
 pub mod parse;
+pub mod publish;
 pub mod query;
 pub mod schema;
 pub mod sink;
