@@ -221,7 +221,7 @@ fn profile_key(factor: &Factor) -> Option<(Profile, String)> {
     Some((profile, format!("{prefix}{feature}{scope}Profiling")))
 }
 
-/// GuardDuty's text for the calls: `iam.amazonaws.com:[CreateUser:success , ListUsers:error] , sts.amazonaws.com:[…]`.
+/// GuardDuty's text for the calls: `iam.amazonaws.com:[CreateUser:success , ListUsers:error] , sts…:[…]`.
 fn anomalous_apis(apis: &[ApiCalls]) -> String {
     let mut services: Vec<(&str, Vec<String>)> = Vec::new();
     for call in apis {
@@ -335,7 +335,8 @@ mod tests {
         assert_eq!(info["profiledBehavior"]["rareProfiledASNsAccountProfiling"], "198.51.100.0/24");
         assert_eq!(
             info["anomalies"]["anomalousAPIs"],
-            "iam.amazonaws.com:[CreateAccessKey:success , ListUsers:success , ListUsers:error] , sts.amazonaws.com:[GetCallerIdentity:success]"
+            "iam.amazonaws.com:[CreateAccessKey:success , ListUsers:success , ListUsers:error] , \
+             sts.amazonaws.com:[GetCallerIdentity:success]"
         );
     }
 

@@ -10,6 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sns::Client;
 use aws_sdk_sns::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_sns::operation::publish_batch::PublishBatchOutput;
@@ -264,44 +265,43 @@ fn attribute_value(attribute: &Attribute) -> Result<MessageAttributeValue> {
 
 async fn max_bytes(client: &Client, topic: &TopicArn) -> Result<usize> {
     let answer = client.get_topic_attributes().topic_arn(topic.as_str()).send().await;
-    let attributes = match answer {
-        Ok(answer) => answer.attributes.unwrap_or_default(),
-        Err(error) => {
-            let error = service_error(topic, "cannot read the attributes of", error);
-            return match error.kind() {
-                // whether publishing is allowed is another question, which publishing answers
-                ErrorKind::Denied => {
-                    tracing::info!(%topic, %error, bytes = DEFAULT_MAX_BYTES, "message size assumed");
-                    Ok(DEFAULT_MAX_BYTES)
-                }
-                _ => Err(error),
-            };
+    match answer {
+        Ok(answer) => {
+            let attributes = answer.attributes.unwrap_or_default();
+            let bytes = attributes.get("MaximumMessageSize").and_then(|text| text.parse().ok());
+            Ok(bytes.unwrap_or(DEFAULT_MAX_BYTES))
         }
-    };
-    let bytes = attributes.get("MaximumMessageSize").and_then(|text| text.parse().ok());
-    Ok(bytes.unwrap_or(DEFAULT_MAX_BYTES))
+        // whether publishing is allowed is another question, which publishing answers
+        Err(error) if error.code().is_some_and(|code| NOT_ALLOWED.contains(&code)) => {
+            tracing::info!(%topic, bytes = DEFAULT_MAX_BYTES, "the topic's message size may not be read; assumed");
+            Ok(DEFAULT_MAX_BYTES)
+        }
+        Err(error) => Err(service_error(topic, "cannot read the attributes of", error)),
+    }
 }
+
+/// Codes of known credentials without the right.
+const NOT_ALLOWED: [&str; 3] = ["AuthorizationError", "AccessDenied", "AccessDeniedException"];
 
 fn service_error<E>(topic: &TopicArn, doing: &str, error: SdkError<E>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let code = error.code().unwrap_or_default();
-    let (kind, hint) = classify(code);
     let (kind, hint) = match &error {
-        SdkError::ConstructionFailure(_) => (ErrorKind::Denied, "check the credentials and --profile"),
-        SdkError::ServiceError(_) => (kind, hint),
-        // no credentials at all end here as well; the text tells which
-        _ => {
-            (ErrorKind::Unavailable, "check the network, the credentials and --endpoint-url; the next run tries again")
-        }
+        SdkError::ServiceError(_) => classify(error.code().unwrap_or_default()),
+        _ if lacks_credentials(&error) => (ErrorKind::Denied, "give credentials, e.g. by --profile, or renew them"),
+        _ => (ErrorKind::Unavailable, "check the network and --endpoint-url; the next run tries again"),
     };
-    let cause = match error.message() {
-        Some(message) if code.is_empty() => message.to_owned(),
-        Some(message) => format!("{code}: {message}"),
-        None => DisplayErrorContext(&error).to_string(),
+    let cause = match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        _ => DisplayErrorContext(&error).to_string(),
     };
     Error::new(kind, format!("{doing} {topic}")).source(cause).hint(hint)
+}
+
+/// True where the chain of causes begins with the credentials: the SDK reports that like a broken connection.
+fn lacks_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<CredentialsError>())
 }
 
 /// What an error code of SNS means for the caller.
@@ -310,10 +310,8 @@ fn classify(code: &str) -> (ErrorKind, &'static str) {
         "NotFound" | "NotFoundException" | "ResourceNotFound" => {
             (ErrorKind::NotFound, "check the ARN given as --sns-topic-arn")
         }
-        "AuthorizationError" | "AccessDenied" | "AccessDeniedException" => {
-            (ErrorKind::Denied, "allow sns:Publish on the topic to these credentials")
-        }
-        c if c.starts_with("KMS") => {
+        c if NOT_ALLOWED.contains(&c) => (ErrorKind::Denied, "allow sns:Publish on the topic to these credentials"),
+        c if c.starts_with("KMS") && !c.starts_with("KMSThrottling") => {
             (ErrorKind::Denied, "allow kms:GenerateDataKey and kms:Decrypt on the topic's key")
         }
         "ExpiredToken" | "ExpiredTokenException" | "InvalidClientTokenId" | "SignatureDoesNotMatch" => {
@@ -328,6 +326,8 @@ fn classify(code: &str) -> (ErrorKind, &'static str) {
 
 #[cfg(test)]
 mod tests {
+    use aws_credential_types::Credentials;
+    use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
     use aws_sdk_sns::types::PublishBatchResultEntry;
 
     use super::*;
@@ -393,6 +393,55 @@ mod tests {
         assert_eq!(outcomes[1], Some(failed("sns answered InternalError")));
         assert_eq!(outcomes[2..], [None, None]);
         assert_eq!(retryable.into_keys().collect::<Vec<_>>(), [2]);
+    }
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl ProvideCredentials for Nobody {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            future::ProvideCredentials::ready(Err(CredentialsError::not_loaded("nothing here")))
+        }
+    }
+
+    async fn connect(credentials: SharedCredentialsProvider) -> Error {
+        let config = aws_sdk_sns::Config::builder()
+            .behavior_version(aws_config::BehaviorVersion::latest())
+            .region(aws_config::Region::new("eu-west-1"))
+            .credentials_provider(credentials)
+            .endpoint_url("http://127.0.0.1:1")
+            .retry_config(aws_sdk_sns::config::retry::RetryConfig::disabled());
+        let topic = "arn:aws:sns:eu-west-1:111122223333:alerts".parse().expect("an ARN");
+        let client = Client::from_conf(config.build());
+        SnsSink::with_client(client, topic, Shape::default()).await.expect_err("nobody answers")
+    }
+
+    #[tokio::test]
+    async fn missing_credentials_and_a_missing_server_are_told_apart() {
+        let denied = connect(SharedCredentialsProvider::new(Nobody)).await;
+        assert_eq!(denied.kind(), ErrorKind::Denied, "{denied}");
+        let key = Credentials::new("test", "test", None, None, "test");
+        let unreachable = connect(SharedCredentialsProvider::new(key)).await;
+        assert_eq!(unreachable.kind(), ErrorKind::Unavailable, "{unreachable}");
+        assert!(unreachable.to_string().contains("alerts") && unreachable.to_string().contains("--endpoint-url"));
+    }
+
+    #[test]
+    fn codes_are_sorted_by_what_to_do_next() {
+        for (code, kind) in [
+            ("NotFound", ErrorKind::NotFound),
+            ("AuthorizationError", ErrorKind::Denied),
+            ("KMSAccessDenied", ErrorKind::Denied),
+            ("ExpiredToken", ErrorKind::Denied),
+            ("InvalidParameter", ErrorKind::Usage),
+            ("Throttled", ErrorKind::Unavailable),
+            ("KMSThrottling", ErrorKind::Unavailable),
+        ] {
+            assert_eq!(classify(code).0, kind, "{code}");
+        }
     }
 
     #[test]
