@@ -140,6 +140,17 @@ async fn filters_reach_the_parquet_reader() {
 }
 
 #[tokio::test]
+async fn text_comes_as_one_type() {
+    let sql = "SELECT eventname, substr(eventname, 1, 3) AS head, requestparameters ->> 'bucketName' AS bucket, \
+               useridentity.type AS kind, array_agg(eventname) AS names, named_struct('n', eventname) AS pair FROM events \
+               GROUP BY ALL LIMIT 1";
+    let batches = collect(&ctx().await, sql).await.unwrap();
+    let types: Vec<_> = batches[0].schema().fields().iter().map(|field| field.data_type().to_string()).collect();
+    assert!(types[..4].iter().all(|name| name == "Utf8"), "{types:?}");
+    assert!(!types.iter().any(|name| name.contains("View")), "{types:?}");
+}
+
+#[tokio::test]
 async fn a_limit_and_an_order_are_kept() {
     let ctx = ctx().await;
     let rows = |batches: Vec<RecordBatch>| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
