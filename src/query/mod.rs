@@ -10,6 +10,7 @@ pub mod functions;
 pub mod named;
 pub mod output;
 mod provider;
+mod text;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -83,6 +84,9 @@ fn config(options: &QueryOptions) -> SessionConfig {
     let mut config = SessionConfig::new().with_target_partitions(options.threads.max(1)).with_information_schema(true);
     // In the generic dialect `->>` binds looser than `<>`, so `a ->> 'k' <> 'x'` fails.
     config.options_mut().sql_parser.dialect = Dialect::PostgreSQL;
+    // Rows are filtered before their other columns are decoded: most queries want few rows, and most bytes are in the
+    // JSON columns. Measured 2 to 3 times faster there, up to 1.3 (once 1.9) times slower where most rows match.
+    config.options_mut().execution.parquet.pushdown_filters = true;
     config
 }
 
@@ -104,7 +108,8 @@ fn runtime(snapshots: &[TableSnapshot], options: &QueryOptions, access: Access) 
         .map_err(|error| fault::of(&error))
 }
 
-/// Runs a query and returns its rows as they come.
+/// Runs a query and returns its rows as they come. Text is always `Utf8`, instants are `Timestamp` with or without
+/// zone, and UTC either way.
 ///
 /// # Errors
 /// `Usage` where the SQL is wrong or is not a query, `Limit` where memory does not suffice; errors of reading the
@@ -143,7 +148,7 @@ pub async fn gather(stream: SendableRecordBatchStream) -> Result<Vec<RecordBatch
 }
 
 async fn stream(frame: DataFrame) -> Result<SendableRecordBatchStream> {
-    frame.execute_stream().await.map_err(|error| fault::of(&error))
+    frame.execute_stream().await.map(text::without_views).map_err(|error| fault::of(&error))
 }
 
 async fn plan(ctx: &SessionContext, sql: &str) -> Result<DataFrame> {
