@@ -1,5 +1,9 @@
 //! What every test of the binary needs: a folder of its own, the program, and a look into the lake.
 
+pub mod aws;
+pub mod canned;
+pub mod emulator;
+pub mod findings;
 pub mod records;
 
 use std::path::{Path, PathBuf};
