@@ -11,6 +11,7 @@
 //! A file imports only from a lower layer; `tests/layering.rs` holds this.
 
 pub mod aws;
+pub mod demo;
 pub mod error;
 pub mod event;
 pub mod finding;
