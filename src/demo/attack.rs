@@ -99,20 +99,54 @@ pub fn play(script: &Script, end: i64, scribe: &mut Scribe) -> AttackSummary {
 fn stolen_access_key(stage: &mut Stage) -> Session {
     let origin = Origin::direct("198.51.100.187", KALI);
     let user = user_session(&PROD, "reporting-export", &origin);
-    let all = ["sts:GetCallerIdentity", "iam:GetUser", "s3:ListBuckets", "iam:ListAttachedUserPolicies", "iam:ListUserPolicies",
-        "iam:ListGroupsForUser", "iam:ListUsers", "iam:ListRoles", "iam:ListAccessKeys", "ec2:DescribeInstances",
-        "ec2:DescribeSecurityGroups", "rds:DescribeDBInstances", "lambda:ListFunctions20150331", "iam:GetPolicyVersion"];
+    let all = [
+        "sts:GetCallerIdentity",
+        "iam:GetUser",
+        "s3:ListBuckets",
+        "iam:ListAttachedUserPolicies",
+        "iam:ListUserPolicies",
+        "iam:ListGroupsForUser",
+        "iam:ListUsers",
+        "iam:ListRoles",
+        "iam:ListAccessKeys",
+        "ec2:DescribeInstances",
+        "ec2:DescribeSecurityGroups",
+        "rds:DescribeDBInstances",
+        "lambda:ListFunctions20150331",
+        "iam:GetPolicyVersion",
+    ];
     stage.each(&user, SECOND, Fate::Success, &all);
-    stage.each(&user, SECOND, Fate::Denied, &["iam:GetAccountAuthorizationDetails", "organizations:DescribeOrganization",
-        "secretsmanager:ListSecrets", "kms:ListKeys", "cloudtrail:DescribeTrails"]);
+    stage.each(
+        &user,
+        SECOND,
+        Fate::Denied,
+        &[
+            "iam:GetAccountAuthorizationDetails",
+            "organizations:DescribeOrganization",
+            "secretsmanager:ListSecrets",
+            "kms:ListKeys",
+            "cloudtrail:DescribeTrails",
+        ],
+    );
     let key = ids::unique_id("AKIAR", "svc-cloudwatch-sync");
     let bound = [(Hole::NewUser, "svc-cloudwatch-sync"), (Hole::NewKey, key.as_str())];
     for api in ["iam:CreateUser", "iam:AttachUserPolicy", "iam:CreateAccessKey", "iam:CreateLoginProfile"] {
         stage.with(&user, SECOND, Fate::Success, api, &bound);
     }
     let back = Session::iam_user(&PROD, "svc-cloudwatch-sync", &key, &origin);
-    stage.each(&back, SECOND, Fate::Success, &["sts:GetCallerIdentity", "iam:ListAttachedUserPolicies", "s3:ListBuckets",
-        "ec2:DescribeRegions", "iam:ListRoles", "iam:UpdateAssumeRolePolicy"]);
+    stage.each(
+        &back,
+        SECOND,
+        Fate::Success,
+        &[
+            "sts:GetCallerIdentity",
+            "iam:ListAttachedUserPolicies",
+            "s3:ListBuckets",
+            "ec2:DescribeRegions",
+            "iam:ListRoles",
+            "iam:UpdateAssumeRolePolicy",
+        ],
+    );
     user
 }
 
@@ -123,13 +157,39 @@ fn instance_credentials(stage: &mut Stage) -> Session {
     let instance = instance_id(&PROD, "web-app-role", 2);
     let web = Session::role(&Role::plain(&PROD, "web-app-role"), &instance, since, RoleUse::Instance, &origin);
     stage.each(&web, HOME, Fate::Success, &["sts:GetCallerIdentity", "s3:ListBuckets", "ec2:DescribeInstances"]);
-    stage.each(&web, HOME, Fate::Denied, &["iam:ListUsers", "iam:ListAttachedRolePolicies", "iam:GetRolePolicy",
-        "secretsmanager:ListSecrets", "ssm:DescribeParameters", "ec2:DescribeSnapshots", "lambda:ListFunctions20150331",
-        "ssm:SendCommand", "rds:DescribeDBInstances", "dynamodb:ListTables"]);
-    stage.each(&web, HOME, Fate::Success, &["s3:ListObjects", "s3:ListObjects", "s3:GetBucketPolicy", "s3:GetBucketAcl"]);
+    stage.each(
+        &web,
+        HOME,
+        Fate::Denied,
+        &[
+            "iam:ListUsers",
+            "iam:ListAttachedRolePolicies",
+            "iam:GetRolePolicy",
+            "secretsmanager:ListSecrets",
+            "ssm:DescribeParameters",
+            "ec2:DescribeSnapshots",
+            "lambda:ListFunctions20150331",
+            "ssm:SendCommand",
+            "rds:DescribeDBInstances",
+            "dynamodb:ListTables",
+        ],
+    );
+    stage.each(
+        &web,
+        HOME,
+        Fate::Success,
+        &["s3:ListObjects", "s3:ListObjects", "s3:GetBucketPolicy", "s3:GetBucketAcl"],
+    );
     for _ in 0..60 {
         let time = stage.wait(0..4);
-        stage.scribe.call_as(&web, "s3:GetObject", HOME, time, Fate::Success, &[(Hole::Bucket, "fernwood-prod-uploads")]);
+        stage.scribe.call_as(
+            &web,
+            "s3:GetObject",
+            HOME,
+            time,
+            Fate::Success,
+            &[(Hole::Bucket, "fernwood-prod-uploads")],
+        );
     }
     stage.each(&web, HOME, Fate::Success, &["secretsmanager:GetSecretValue", "secretsmanager:GetSecretValue"]);
     web
@@ -158,11 +218,27 @@ fn log_tampering(stage: &mut Stage) -> Session {
     let origin = Origin::direct("203.0.113.141", SCRIPT);
     let portal = Session::portal("dmitri.ivanov@fernwood.example", stage.time - 5 * HOUR, &origin);
     let engineer = enter(&portal, &PROD, PLATFORM.permission_set, stage.time, &origin, stage.scribe);
-    stage.each(&engineer, HOME, Fate::Success, &["sts:GetCallerIdentity", "cloudtrail:DescribeTrails",
-        "cloudtrail:GetTrailStatus", "cloudtrail:GetEventSelectors", "guardduty:ListDetectors", "guardduty:GetDetector",
-        "ec2:DescribeFlowLogs", "config:DescribeConfigurationRecorders"]);
-    stage.each(&engineer, HOME, Fate::Success, &["cloudtrail:PutEventSelectors", "cloudtrail:StopLogging", "ec2:DeleteFlowLogs",
-        "guardduty:UpdateDetector"]);
+    stage.each(
+        &engineer,
+        HOME,
+        Fate::Success,
+        &[
+            "sts:GetCallerIdentity",
+            "cloudtrail:DescribeTrails",
+            "cloudtrail:GetTrailStatus",
+            "cloudtrail:GetEventSelectors",
+            "guardduty:ListDetectors",
+            "guardduty:GetDetector",
+            "ec2:DescribeFlowLogs",
+            "config:DescribeConfigurationRecorders",
+        ],
+    );
+    stage.each(
+        &engineer,
+        HOME,
+        Fate::Success,
+        &["cloudtrail:PutEventSelectors", "cloudtrail:StopLogging", "ec2:DeleteFlowLogs", "guardduty:UpdateDetector"],
+    );
     stage.each(&engineer, HOME, Fate::DeniedByOrganization, &["cloudtrail:DeleteTrail", "guardduty:DeleteDetector"]);
     stage.each(&engineer, HOME, Fate::Success, &["ec2:DescribeVolumes", "ec2:CreateSnapshot"]);
     let target = [(Hole::Target, "777766665555")];
@@ -199,14 +275,31 @@ fn crypto_mining(stage: &mut Stage) -> Session {
         code: "Client.VcpuLimitExceeded",
         message: "You have requested more vCPU capacity than your current vCPU limit of 32 allows for the instance bucket that the specified instance type belongs to.",
     };
-    const DRY: Fate =
-        Fate::Failed { code: "Client.DryRunOperation", message: "Request would have succeeded, but DryRun flag is set." };
+    const DRY: Fate = Fate::Failed {
+        code: "Client.DryRunOperation",
+        message: "Request would have succeeded, but DryRun flag is set.",
+    };
     let builder = user_session(&DEV, "jenkins", &Origin::direct("198.51.100.140", KALI));
     stage.each(&builder, SECOND, Fate::Success, &["sts:GetCallerIdentity", "ec2:DescribeRegions"]);
-    let machine = [(Hole::InstanceType, "g5.12xlarge"), (Hole::KeyPair, "k1"), (Hole::Count, "8"), (Hole::Cidr, "0.0.0.0/0"), (Hole::Port, "22")];
+    let machine = [
+        (Hole::InstanceType, "g5.12xlarge"),
+        (Hole::KeyPair, "k1"),
+        (Hole::Count, "8"),
+        (Hole::Cidr, "0.0.0.0/0"),
+        (Hole::Port, "22"),
+    ];
     for region in REGIONS {
-        stage.each(&builder, region, Fate::Success, &["servicequotas:GetServiceQuota", "ec2:DescribeInstanceTypeOfferings",
-            "ec2:DescribeImages", "ec2:DescribeSubnets"]);
+        stage.each(
+            &builder,
+            region,
+            Fate::Success,
+            &[
+                "servicequotas:GetServiceQuota",
+                "ec2:DescribeInstanceTypeOfferings",
+                "ec2:DescribeImages",
+                "ec2:DescribeSubnets",
+            ],
+        );
         stage.with(&builder, region, DRY, "ec2:RunInstances", &machine);
         for api in ["ec2:CreateKeyPair", "ec2:CreateSecurityGroup", "ec2:AuthorizeSecurityGroupIngress"] {
             stage.with(&builder, region, Fate::Success, api, &machine);

@@ -114,7 +114,8 @@ pub fn push_padded(out: &mut String, number: u32, width: u32) {
 /// Appends a Unix time in seconds as `2026-01-31T09:05:00Z`.
 pub fn push_iso(out: &mut String, seconds: i64) {
     let time = instant(seconds);
-    let parts = [(time.month(), '-'), (time.day(), '-'), (time.hour(), 'T'), (time.minute(), ':'), (time.second(), ':')];
+    let parts =
+        [(time.month(), '-'), (time.day(), '-'), (time.hour(), 'T'), (time.minute(), ':'), (time.second(), ':')];
     push_padded(out, time.year().unsigned_abs(), 4);
     for (number, separator) in parts {
         out.push(separator);
@@ -136,7 +137,13 @@ pub fn push_human(out: &mut String, seconds: i64) {
     let (afternoon, hour) = time.hour12();
     let month = MONTHS[time.month0() as usize];
     let half = if afternoon { "PM" } else { "AM" };
-    out.push_str(&format!("{month} {}, {}, {hour}:{:02}:{:02} {half}", time.day(), time.year(), time.minute(), time.second()));
+    out.push_str(&format!(
+        "{month} {}, {}, {hour}:{:02}:{:02} {half}",
+        time.day(),
+        time.year(),
+        time.minute(),
+        time.second()
+    ));
 }
 
 /// A random element of a list; the list must not be empty.

@@ -66,7 +66,9 @@ pub fn log_key(place: &Place, unique: u64) -> String {
     let Place { account, region, delivered } = place;
     let (day, minute) = day_and_minute(*delivered);
     let tail = ids::spelled(Alphabet::Alphanumeric, 16, unique);
-    format!("AWSLogs/{ORGANIZATION}/{account}/CloudTrail/{region}/{day}/{account}_CloudTrail_{region}_{minute}Z_{tail}.json.gz")
+    format!(
+        "AWSLogs/{ORGANIZATION}/{account}/CloudTrail/{region}/{day}/{account}_CloudTrail_{region}_{minute}Z_{tail}.json.gz"
+    )
 }
 
 /// Sorts events into objects as CloudTrail delivers them until `end` (Unix time in seconds).
@@ -148,7 +150,8 @@ pub fn in_parallel(count: usize, work: impl Fn(usize) -> Result<Written> + Sync)
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
         workers.into_iter().try_fold(Written::default(), |sum, worker| {
-            let part: Written = worker.join().map_err(|_| Error::new(ErrorKind::Internal, "a writer of the demo panicked"))??;
+            let part: Written =
+                worker.join().map_err(|_| Error::new(ErrorKind::Internal, "a writer of the demo panicked"))??;
             Ok(Written { json_bytes: sum.json_bytes + part.json_bytes, bytes: sum.bytes + part.bytes })
         })
     })

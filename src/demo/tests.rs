@@ -76,7 +76,7 @@ fn attacks_are_in_the_last_day_and_their_events_in_the_logs() {
     let by_id: BTreeMap<String, &Event> = life.events.iter().map(|event| (ids::uuid_text(event.id), event)).collect();
     assert_eq!(life.attacks.len(), attack::SCRIPTS.len());
     for attack in &life.attacks {
-        assert!(attack.event_ids.len() > 20, "{attack:?}");
+        assert!(attack.event_ids.len() > 15, "{attack:?}");
         for id in &attack.event_ids {
             let event = by_id[id];
             assert!(event.time >= span(&options).to - 86_400, "{attack:?}");
@@ -94,7 +94,8 @@ fn the_abused_identities_had_a_past() {
         // The user's name, or the role's and the person's.
         let parts: Vec<&str> = attack.actor.rsplit('/').take(2).filter(|part| part.contains(['-', '_', '@'])).collect();
         let names = |event: &&Event| parts.iter().all(|part| event.record.contains(part));
-        let past = life.events.iter().filter(|event| !attacked.contains(&ids::uuid_text(event.id))).filter(names).count();
+        let past =
+            life.events.iter().filter(|event| !attacked.contains(&ids::uuid_text(event.id))).filter(names).count();
         assert!(past > 30, "{}: {past} events of the past", attack.actor);
     }
 }

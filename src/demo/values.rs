@@ -16,7 +16,8 @@ const WORDS: &[&str] = &[
     "checkout", "loyalty", "email", "invoices", "feeds", "gateway",
 ];
 const TYPES: &[&str] = &["t3.medium", "m6i.large", "c6i.xlarge", "r6g.large", "t4g.small"];
-const FILES: &[&str] = &["part-00000.parquet", "export.csv.gz", "index.json", "thumb.webp", "original.jpg", "data.json"];
+const FILES: &[&str] =
+    &["part-00000.parquet", "export.csv.gz", "index.json", "thumb.webp", "original.jpg", "data.json"];
 
 /// The facts of one call that its values depend on.
 pub struct Scene<'a> {
@@ -153,7 +154,9 @@ fn push_named(out: &mut String, hole: Hole, scene: &Scene, rng: &mut StdRng) -> 
     let word = WORDS[skewed(rng, WORDS.len() as u64) as usize];
     let text = match hole {
         Hole::Word | Hole::Word2 => word.to_owned(),
-        Hole::Bucket => format!("fernwood-{name}-{}", ["assets", "uploads", "analytics", "artifacts"][rng.random_range(0..4)]),
+        Hole::Bucket => {
+            format!("fernwood-{name}-{}", ["assets", "uploads", "analytics", "artifacts"][rng.random_range(0..4)])
+        }
         Hole::Function => format!("{name}-{word}-handler"),
         Hole::Secret => {
             let tail = ids::spelled(Alphabet::Alphanumeric, 6, pool(scene, "secret", fnv(word)));

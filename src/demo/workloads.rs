@@ -66,74 +66,185 @@ const OLD_CLI: &str = "aws-cli/1.29.80 md/Botocore#1.31.80 ua/2.0 os/linux#4.18.
 const VENDOR: &str = "Observa-Agent/7.61 (\"metrics crawler\"; +https://observa.example/bot) aws-sdk-go-v2/1.36.0";
 
 const WEB: Habit = &[
-    ("s3:GetObject", 30), ("s3:PutObject", 9), ("s3:ListObjects", 2), ("s3:HeadObject", 5), ("kms:Decrypt", 6),
-    ("secretsmanager:GetSecretValue", 3), ("ssm:GetParameters", 4), ("ssm:UpdateInstanceInformation", 8),
-    ("ssm:ListInstanceAssociations", 3), ("ec2:DescribeTags", 2),
+    ("s3:GetObject", 30),
+    ("s3:PutObject", 9),
+    ("s3:ListObjects", 2),
+    ("s3:HeadObject", 5),
+    ("kms:Decrypt", 6),
+    ("secretsmanager:GetSecretValue", 3),
+    ("ssm:GetParameters", 4),
+    ("ssm:UpdateInstanceInformation", 8),
+    ("ssm:ListInstanceAssociations", 3),
+    ("ec2:DescribeTags", 2),
 ];
 const TASK: Habit = &[
-    ("s3:GetObject", 8), ("s3:PutObject", 6), ("kms:Decrypt", 8), ("kms:GenerateDataKey", 4),
-    ("secretsmanager:GetSecretValue", 4), ("ssm:GetParameter", 5), ("dynamodb:DescribeTable", 5),
-    ("sqs:GetQueueAttributes", 6), ("logs:CreateLogStream", 2),
+    ("s3:GetObject", 8),
+    ("s3:PutObject", 6),
+    ("kms:Decrypt", 8),
+    ("kms:GenerateDataKey", 4),
+    ("secretsmanager:GetSecretValue", 4),
+    ("ssm:GetParameter", 5),
+    ("dynamodb:DescribeTable", 5),
+    ("sqs:GetQueueAttributes", 6),
+    ("logs:CreateLogStream", 2),
 ];
 const FUNCTION: Habit = &[
-    ("s3:GetObject", 20), ("s3:PutObject", 18), ("logs:CreateLogStream", 6), ("kms:Decrypt", 5), ("ssm:GetParameter", 2),
+    ("s3:GetObject", 20),
+    ("s3:PutObject", 18),
+    ("logs:CreateLogStream", 6),
+    ("kms:Decrypt", 5),
+    ("ssm:GetParameter", 2),
 ];
 const CONFIG: Habit = &[
-    ("ec2:DescribeInstances", 6), ("ec2:DescribeSecurityGroups", 6), ("ec2:DescribeVolumes", 4), ("ec2:DescribeVpcs", 3),
-    ("ec2:DescribeNetworkInterfaces", 4), ("ec2:DescribeSubnets", 3), ("ec2:DescribeRouteTables", 2),
-    ("s3:GetBucketPolicy", 4), ("s3:GetBucketAcl", 4), ("s3:GetBucketTagging", 3), ("s3:GetBucketLifecycle", 3),
-    ("s3:GetBucketVersioning", 2), ("s3:ListBuckets", 2), ("rds:DescribeDBInstances", 3), ("kms:DescribeKey", 3),
-    ("kms:GetKeyRotationStatus", 2), ("lambda:GetFunction20150331v2", 4), ("lambda:ListTags20170331", 2),
-    ("iam:GetRole", 4), ("iam:ListAttachedRolePolicies", 3), ("iam:GetRolePolicy", 3), ("iam:GetPolicyVersion", 2),
-    ("dynamodb:DescribeTable", 2), ("acm:DescribeCertificate", 1), ("elasticloadbalancing:DescribeLoadBalancers", 2),
+    ("ec2:DescribeInstances", 6),
+    ("ec2:DescribeSecurityGroups", 6),
+    ("ec2:DescribeVolumes", 4),
+    ("ec2:DescribeVpcs", 3),
+    ("ec2:DescribeNetworkInterfaces", 4),
+    ("ec2:DescribeSubnets", 3),
+    ("ec2:DescribeRouteTables", 2),
+    ("s3:GetBucketPolicy", 4),
+    ("s3:GetBucketAcl", 4),
+    ("s3:GetBucketTagging", 3),
+    ("s3:GetBucketLifecycle", 3),
+    ("s3:GetBucketVersioning", 2),
+    ("s3:ListBuckets", 2),
+    ("rds:DescribeDBInstances", 3),
+    ("kms:DescribeKey", 3),
+    ("kms:GetKeyRotationStatus", 2),
+    ("lambda:GetFunction20150331v2", 4),
+    ("lambda:ListTags20170331", 2),
+    ("iam:GetRole", 4),
+    ("iam:ListAttachedRolePolicies", 3),
+    ("iam:GetRolePolicy", 3),
+    ("iam:GetPolicyVersion", 2),
+    ("dynamodb:DescribeTable", 2),
+    ("acm:DescribeCertificate", 1),
+    ("elasticloadbalancing:DescribeLoadBalancers", 2),
 ];
 const SCALING: Habit = &[
-    ("ec2:DescribeInstances", 12), ("ec2:DescribeInstanceStatus", 10), ("ec2:RunInstances", 2),
-    ("ec2:TerminateInstances", 2), ("ec2:DescribeLaunchTemplateVersions", 3), ("elasticloadbalancing:RegisterTargets", 2),
-    ("elasticloadbalancing:DeregisterTargets", 2), ("monitoring:DescribeAlarms", 4),
+    ("ec2:DescribeInstances", 12),
+    ("ec2:DescribeInstanceStatus", 10),
+    ("ec2:RunInstances", 2),
+    ("ec2:TerminateInstances", 2),
+    ("ec2:DescribeLaunchTemplateVersions", 3),
+    ("elasticloadbalancing:RegisterTargets", 2),
+    ("elasticloadbalancing:DeregisterTargets", 2),
+    ("monitoring:DescribeAlarms", 4),
 ];
 const METRICS: Habit = &[
-    ("monitoring:GetMetricData", 20), ("monitoring:ListMetrics", 8), ("ec2:DescribeInstances", 8),
-    ("ec2:DescribeVolumes", 3), ("ec2:DescribeRegions", 2), ("rds:DescribeDBInstances", 3), ("rds:DescribeDBClusters", 1),
-    ("rds:ListTagsForResource", 3), ("lambda:ListFunctions20150331", 3), ("sqs:ListQueues", 2),
-    ("elasticloadbalancing:DescribeLoadBalancers", 3), ("autoscaling:DescribeAutoScalingGroups", 2),
-    ("ecs:ListClusters", 2), ("ecs:DescribeClusters", 2), ("dynamodb:ListTables", 1), ("tagging:GetResources", 4),
-    ("elasticache:DescribeCacheClusters", 1), ("health:DescribeEvents", 1), ("firehose:DescribeDeliveryStream", 1),
+    ("monitoring:GetMetricData", 20),
+    ("monitoring:ListMetrics", 8),
+    ("ec2:DescribeInstances", 8),
+    ("ec2:DescribeVolumes", 3),
+    ("ec2:DescribeRegions", 2),
+    ("rds:DescribeDBInstances", 3),
+    ("rds:DescribeDBClusters", 1),
+    ("rds:ListTagsForResource", 3),
+    ("lambda:ListFunctions20150331", 3),
+    ("sqs:ListQueues", 2),
+    ("elasticloadbalancing:DescribeLoadBalancers", 3),
+    ("autoscaling:DescribeAutoScalingGroups", 2),
+    ("ecs:ListClusters", 2),
+    ("ecs:DescribeClusters", 2),
+    ("dynamodb:ListTables", 1),
+    ("tagging:GetResources", 4),
+    ("elasticache:DescribeCacheClusters", 1),
+    ("health:DescribeEvents", 1),
+    ("firehose:DescribeDeliveryStream", 1),
 ];
 const SCAN: Habit = &[
-    ("iam:ListUsers", 1), ("iam:ListRoles", 1), ("iam:ListAccessKeys", 6), ("iam:ListMFADevices", 6),
-    ("iam:GetAccountSummary", 1), ("iam:GetAccountPasswordPolicy", 1), ("iam:ListAttachedRolePolicies", 8),
-    ("iam:GetPolicyVersion", 6), ("s3:ListBuckets", 1), ("s3:GetBucketAcl", 5), ("s3:GetBucketPolicy", 5),
-    ("s3:GetBucketPublicAccessBlock", 5), ("s3:GetBucketEncryption", 4), ("s3:GetBucketLogging", 4),
-    ("s3:GetBucketWebsite", 3), ("s3:GetBucketReplication", 3), ("s3:GetBucketCors", 3), ("s3:GetBucketLifecycle", 3),
-    ("ec2:DescribeSecurityGroups", 4), ("ec2:DescribeSnapshots", 2), ("ec2:DescribeFlowLogs", 2), ("ec2:DescribeVpcs", 2),
-    ("ec2:GetEbsEncryptionByDefault", 1), ("kms:ListKeys", 1), ("kms:GetKeyRotationStatus", 4), ("kms:GetKeyPolicy", 3),
-    ("cloudtrail:DescribeTrails", 1), ("cloudtrail:GetTrailStatus", 1), ("cloudtrail:GetEventSelectors", 1),
-    ("config:DescribeConfigurationRecorders", 1), ("guardduty:ListDetectors", 1), ("guardduty:GetDetector", 1),
-    ("rds:DescribeDBInstances", 2), ("rds:DescribeDBSnapshots", 2), ("lambda:GetPolicy20150331v2", 4),
-    ("secretsmanager:ListSecrets", 1), ("secretsmanager:GetResourcePolicy", 2), ("sns:GetTopicAttributes", 2),
+    ("iam:ListUsers", 1),
+    ("iam:ListRoles", 1),
+    ("iam:ListAccessKeys", 6),
+    ("iam:ListMFADevices", 6),
+    ("iam:GetAccountSummary", 1),
+    ("iam:GetAccountPasswordPolicy", 1),
+    ("iam:ListAttachedRolePolicies", 8),
+    ("iam:GetPolicyVersion", 6),
+    ("s3:ListBuckets", 1),
+    ("s3:GetBucketAcl", 5),
+    ("s3:GetBucketPolicy", 5),
+    ("s3:GetBucketPublicAccessBlock", 5),
+    ("s3:GetBucketEncryption", 4),
+    ("s3:GetBucketLogging", 4),
+    ("s3:GetBucketWebsite", 3),
+    ("s3:GetBucketReplication", 3),
+    ("s3:GetBucketCors", 3),
+    ("s3:GetBucketLifecycle", 3),
+    ("ec2:DescribeSecurityGroups", 4),
+    ("ec2:DescribeSnapshots", 2),
+    ("ec2:DescribeFlowLogs", 2),
+    ("ec2:DescribeVpcs", 2),
+    ("ec2:GetEbsEncryptionByDefault", 1),
+    ("kms:ListKeys", 1),
+    ("kms:GetKeyRotationStatus", 4),
+    ("kms:GetKeyPolicy", 3),
+    ("cloudtrail:DescribeTrails", 1),
+    ("cloudtrail:GetTrailStatus", 1),
+    ("cloudtrail:GetEventSelectors", 1),
+    ("config:DescribeConfigurationRecorders", 1),
+    ("guardduty:ListDetectors", 1),
+    ("guardduty:GetDetector", 1),
+    ("rds:DescribeDBInstances", 2),
+    ("rds:DescribeDBSnapshots", 2),
+    ("lambda:GetPolicy20150331v2", 4),
+    ("secretsmanager:ListSecrets", 1),
+    ("secretsmanager:GetResourcePolicy", 2),
+    ("sns:GetTopicAttributes", 2),
 ];
 const DEPLOY: Habit = &[
-    ("ecr:GetAuthorizationToken", 3), ("ecr:BatchCheckLayerAvailability", 9), ("ecr:InitiateLayerUpload", 4),
-    ("ecr:UploadLayerPart", 4), ("ecr:CompleteLayerUpload", 4), ("ecr:PutImage", 3), ("ecs:DescribeServices", 8),
-    ("ecs:DescribeTaskDefinition", 3), ("ecs:RegisterTaskDefinition", 3), ("ecs:UpdateService", 3),
-    ("cloudformation:DescribeStacks", 8), ("cloudformation:CreateChangeSet", 2), ("cloudformation:DescribeChangeSet", 4),
-    ("cloudformation:ExecuteChangeSet", 2), ("cloudformation:DescribeStackEvents", 9), ("s3:PutObject", 3),
-    ("lambda:UpdateFunctionCode20150331v2", 2), ("lambda:GetFunctionConfiguration20150331v2", 3),
-    ("ssm:GetParameters", 2), ("sts:GetCallerIdentity", 2),
+    ("ecr:GetAuthorizationToken", 3),
+    ("ecr:BatchCheckLayerAvailability", 9),
+    ("ecr:InitiateLayerUpload", 4),
+    ("ecr:UploadLayerPart", 4),
+    ("ecr:CompleteLayerUpload", 4),
+    ("ecr:PutImage", 3),
+    ("ecs:DescribeServices", 8),
+    ("ecs:DescribeTaskDefinition", 3),
+    ("ecs:RegisterTaskDefinition", 3),
+    ("ecs:UpdateService", 3),
+    ("cloudformation:DescribeStacks", 8),
+    ("cloudformation:CreateChangeSet", 2),
+    ("cloudformation:DescribeChangeSet", 4),
+    ("cloudformation:ExecuteChangeSet", 2),
+    ("cloudformation:DescribeStackEvents", 9),
+    ("s3:PutObject", 3),
+    ("lambda:UpdateFunctionCode20150331v2", 2),
+    ("lambda:GetFunctionConfiguration20150331v2", 3),
+    ("ssm:GetParameters", 2),
+    ("sts:GetCallerIdentity", 2),
 ];
 const REPORT: Habit = &[
-    ("athena:StartQueryExecution", 4), ("athena:GetQueryExecution", 9), ("athena:GetQueryResults", 4), ("glue:GetTable", 4),
-    ("s3:GetObject", 5), ("s3:PutObject", 3), ("s3:ListObjects", 2),
+    ("athena:StartQueryExecution", 4),
+    ("athena:GetQueryExecution", 9),
+    ("athena:GetQueryResults", 4),
+    ("glue:GetTable", 4),
+    ("s3:GetObject", 5),
+    ("s3:PutObject", 3),
+    ("s3:ListObjects", 2),
 ];
 const JENKINS: Habit = &[
-    ("s3:GetObject", 6), ("s3:PutObject", 6), ("ecr:GetAuthorizationToken", 4), ("ecr:PutImage", 3),
-    ("ecr:BatchCheckLayerAvailability", 6), ("ec2:DescribeInstances", 5), ("ec2:StartInstances", 1),
-    ("ec2:StopInstances", 1), ("cloudformation:DescribeStacks", 4), ("lambda:UpdateFunctionCode20150331v2", 2),
+    ("s3:GetObject", 6),
+    ("s3:PutObject", 6),
+    ("ecr:GetAuthorizationToken", 4),
+    ("ecr:PutImage", 3),
+    ("ecr:BatchCheckLayerAvailability", 6),
+    ("ec2:DescribeInstances", 5),
+    ("ec2:StartInstances", 1),
+    ("ec2:StopInstances", 1),
+    ("cloudformation:DescribeStacks", 4),
+    ("lambda:UpdateFunctionCode20150331v2", 2),
 ];
 const BACKUP: Habit = &[
-    ("ec2:DescribeInstances", 3), ("ec2:DescribeVolumes", 6), ("ec2:CreateSnapshot", 10), ("ec2:DescribeSnapshots", 9),
-    ("ec2:DeleteSnapshot", 9), ("ec2:CreateTags", 8), ("rds:CreateDBSnapshot", 2), ("rds:DescribeDBSnapshots", 4),
+    ("ec2:DescribeInstances", 3),
+    ("ec2:DescribeVolumes", 6),
+    ("ec2:CreateSnapshot", 10),
+    ("ec2:DescribeSnapshots", 9),
+    ("ec2:DeleteSnapshot", 9),
+    ("ec2:CreateTags", 8),
+    ("rds:CreateDBSnapshot", 2),
+    ("rds:DescribeDBSnapshots", 4),
     ("s3:PutObject", 6),
 ];
 const LEDGER: Habit = &[("s3:GetBucketAcl", 9), ("s3:PutObject", 1)];
@@ -158,7 +269,10 @@ static WORKLOADS: &[Workload] = &[
     workload(&PROD, "payments-task-role", Runs::Tasks(3), (10.0, Rhythm::Daily), JAVA, TASK),
     workload(&PROD, "image-resizer-role", Runs::Function, (22.0, Rhythm::Daily), GO, FUNCTION),
     workload(&PROD, "nightly-etl-role", Runs::Function, (160.0, Rhythm::Nightly(2)), GO, REPORT),
-    Workload { region: SECOND, ..workload(&PROD, "edge-cache-role", Runs::Function, (5.0, Rhythm::Steady), GO, FUNCTION) },
+    Workload {
+        region: SECOND,
+        ..workload(&PROD, "edge-cache-role", Runs::Function, (5.0, Rhythm::Steady), GO, FUNCTION)
+    },
     workload(&STAGING, "web-app-role", Runs::Instances(2), (6.0, Rhythm::Office), BOTO, WEB),
     workload(&STAGING, "orders-task-role", Runs::Tasks(1), (4.0, Rhythm::Steady), JAVA, TASK),
     workload(&DEV, "web-app-role", Runs::Instances(1), (4.0, Rhythm::Office), BOTO, WEB),
@@ -275,7 +389,8 @@ impl Sessions<'_> {
         let outside = Origin::direct(cloud_address(account, &label), agent);
         match runs {
             Runs::Instances(_) => {
-                let session = Session::role(&role, &instance_id(account, name, copy), since, RoleUse::Instance, &outside);
+                let session =
+                    Session::role(&role, &instance_id(account, name, copy), since, RoleUse::Instance, &outside);
                 handed_out("ec2.amazonaws.com", &role, &session, region, time, scribe)
             }
             Runs::Tasks(_) => {
@@ -314,7 +429,14 @@ fn cloud_address(account: &Account, label: &str) -> String {
     format!("100.{}.{}.{}", 104 + account.salt() % 5, 16 + number % 3, 10 + (number >> 8) % 40)
 }
 
-fn handed_out(service: &str, role: &Role, session: &Session, region: Region, time: i64, scribe: &mut Scribe) -> Session {
+fn handed_out(
+    service: &str,
+    role: &Role,
+    session: &Session,
+    region: Region,
+    time: i64,
+    scribe: &mut Scribe,
+) -> Session {
     let (arn, id, key) = (role.arn(), role.id(), access_key(session));
     let bound = [
         (Hole::RoleArn, arn.as_str()),
@@ -412,7 +534,15 @@ fn scan(account: &'static Account, span: Span, scribe: &mut Scribe) {
         let there = Session::other_account(account, SECURITY.id, &task, &origin);
         let api = scribe.apis.get("sts:AssumeRole");
         for caller in [&here, &there] {
-            scribe.push(&Call { api, session: caller, region: HOME, time: start, fate: Fate::Success, bound: &bound, shared });
+            scribe.push(&Call {
+                api,
+                session: caller,
+                region: HOME,
+                time: start,
+                fate: Fate::Success,
+                bound: &bound,
+                shared,
+            });
         }
         let mut time = start;
         for _ in 0..110 {
