@@ -128,7 +128,7 @@ fn stolen_access_key(stage: &mut Stage) -> Session {
             "cloudtrail:DescribeTrails",
         ],
     );
-    let key = ids::unique_id("AKIAR", "svc-cloudwatch-sync");
+    let key = ids::unique_id("AKIA", "svc-cloudwatch-sync");
     let bound = [(Hole::NewUser, "svc-cloudwatch-sync"), (Hole::NewKey, key.as_str())];
     for api in ["iam:CreateUser", "iam:AttachUserPolicy", "iam:CreateAccessKey", "iam:CreateLoginProfile"] {
         stage.with(&user, SECOND, Fate::Success, api, &bound);

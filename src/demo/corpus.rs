@@ -35,7 +35,7 @@ const SERVICES: [&str; 6] = [
     "ec2.amazonaws.com",
     "ecs-tasks.amazonaws.com",
 ];
-const SERVICE_SESSIONS: usize = 60;
+const SERVICE_SESSIONS: usize = 44;
 
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! Owns: the exact members of `userIdentity` by type, and the actor that a session belongs to.
 //! Invariant: benign and malicious sessions are made by the same constructors; only their origin can differ.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::ids::{self, Alphabet};
 use super::org::{Account, HOME, IDENTITY_STORE, MANAGEMENT};
@@ -133,11 +133,18 @@ pub enum SignIn {
     Refused,
 }
 
-fn session(account: &'static Account, identity: Value, actor: String, name: &str, origin: &Origin) -> Session {
+fn session(
+    account: &'static Account,
+    identity: String,
+    arn: String,
+    actor: String,
+    name: &str,
+    origin: &Origin,
+) -> Session {
     Session {
         account,
-        arn: identity["arn"].as_str().unwrap_or_default().to_owned(),
-        identity: identity.to_string(),
+        identity,
+        arn,
         actor,
         name: name.to_owned(),
         address: Value::from(origin.address.as_str()).to_string(),
@@ -146,117 +153,167 @@ fn session(account: &'static Account, identity: Value, actor: String, name: &str
     }
 }
 
+/// A JSON object of texts, in the order given. The values are names of this organization and need no escapes.
+fn object(members: &[(&str, &str)]) -> String {
+    let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":\"{value}\"")).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+/// Adds a member whose value is JSON text already.
+fn with(mut object: String, name: &str, value: &str) -> String {
+    object.pop();
+    object.push_str(&format!(",\"{name}\":{value}}}"));
+    object
+}
+
+fn user_members<'a>(
+    account: &'a Account,
+    user: &'a str,
+    arn: &'a str,
+    id: &'a str,
+    key: &'a str,
+) -> [(&'a str, &'a str); 6] {
+    [
+        ("type", "IAMUser"),
+        ("principalId", id),
+        ("arn", arn),
+        ("accountId", account.id),
+        ("accessKeyId", key),
+        ("userName", user),
+    ]
+}
+
+fn user_arn(account: &Account, user: &str) -> (String, String) {
+    let arn = format!("arn:aws:iam::{}:user/{user}", account.id);
+    let id = ids::unique_id("AIDAR", &arn);
+    (arn, id)
+}
+
 impl Session {
-    /// An IAM user with a long-term key; `key` distinguishes a user's keys.
+    /// An IAM user with a long-term key.
     pub fn iam_user(account: &'static Account, user: &str, key: &str, origin: &Origin) -> Self {
-        let arn = format!("arn:aws:iam::{}:user/{user}", account.id);
-        let identity = json!({
-            "type": "IAMUser", "principalId": ids::unique_id("AIDAR", &arn), "arn": arn, "accountId": account.id,
-            "accessKeyId": key, "userName": user,
-        });
-        session(account, identity, arn, user, origin)
+        let (arn, id) = user_arn(account, user);
+        let identity = object(&user_members(account, user, &arn, &id, key));
+        session(account, identity, arn.clone(), arn, user, origin)
     }
 
     /// An IAM user signed in to the console since a Unix time in seconds.
     pub fn iam_user_console(account: &'static Account, user: &str, since: i64, origin: &Origin) -> Self {
-        let arn = format!("arn:aws:iam::{}:user/{user}", account.id);
-        let identity = json!({
-            "type": "IAMUser", "principalId": ids::unique_id("AIDAR", &arn), "arn": arn, "accountId": account.id,
-            "accessKeyId": ids::unique_id("ASIAR", &format!("{arn} {since}")), "userName": user,
-            "sessionContext": {"attributes": {"creationDate": ids::iso(since), "mfaAuthenticated": "true"}},
-        });
-        session(account, identity, arn, user, origin)
+        let (arn, id) = user_arn(account, user);
+        let key = ids::unique_id("ASIA", &format!("{arn} {since}"));
+        let attributes = object(&[("creationDate", &ids::iso(since)), ("mfaAuthenticated", "true")]);
+        let context = format!("{{\"attributes\":{attributes}}}");
+        let identity = with(object(&user_members(account, user, &arn, &id, &key)), "sessionContext", &context);
+        session(account, identity, arn.clone(), arn, user, origin)
     }
 
     /// An IAM user at the sign-in page, before there are credentials; a refused one is not named by its ARN.
     pub fn iam_user_sign_in(account: &'static Account, user: &str, answer: SignIn, origin: &Origin) -> Self {
-        let arn = format!("arn:aws:iam::{}:user/{user}", account.id);
-        let mut identity = json!({"type": "IAMUser", "principalId": ids::unique_id("AIDAR", &arn)});
-        match answer {
-            SignIn::Accepted => identity["arn"] = json!(arn),
-            SignIn::Refused => identity["accessKeyId"] = json!(""),
-        }
-        identity["accountId"] = json!(account.id);
-        identity["userName"] = json!(user);
-        session(account, identity, arn, user, origin)
+        let (arn, id) = user_arn(account, user);
+        let left_out = match answer {
+            SignIn::Accepted => "accessKeyId",
+            SignIn::Refused => "arn",
+        };
+        let members = user_members(account, user, &arn, &id, "");
+        let members: Vec<_> = members.into_iter().filter(|(name, _)| *name != left_out).collect();
+        session(account, object(&members), arn.clone(), arn, user, origin)
     }
 
     /// A role's session since a Unix time in seconds.
     pub fn role(role: &Role, name: &str, since: i64, role_use: RoleUse, origin: &Origin) -> Self {
         let (id, account) = (role.id(), role.account.id);
         let arn = format!("arn:aws:sts::{account}:assumed-role/{}/{name}", role.name);
-        let issuer =
-            json!({"type": "Role", "principalId": id, "arn": role.arn(), "accountId": account, "userName": role.name});
-        let mut context = json!({
-            "sessionIssuer": issuer,
-            "attributes": {"creationDate": ids::iso(since), "mfaAuthenticated": "false"},
-        });
-        if role_use == RoleUse::Instance {
-            context["ec2RoleDelivery"] = json!("2.0");
-        }
-        if role_use == RoleUse::WebIdentity {
-            let provider = format!("arn:aws:iam::{account}:oidc-provider/token.actions.githubusercontent.com");
-            context["webIdFederationData"] = json!({"federatedProvider": provider, "attributes": {}});
-        }
-        let mut identity = json!({
-            "type": "AssumedRole", "principalId": format!("{id}:{name}"), "arn": arn, "accountId": account,
-            "accessKeyId": ids::unique_id("ASIAR", &format!("{arn} {since}")), "sessionContext": context,
-        });
-        if let RoleUse::InvokedBy(service) = role_use {
-            identity["invokedBy"] = json!(service);
-        }
+        let identity = object(&[
+            ("type", "AssumedRole"),
+            ("principalId", &format!("{id}:{name}")),
+            ("arn", &arn),
+            ("accountId", account),
+            ("accessKeyId", &ids::unique_id("ASIA", &format!("{arn} {since}"))),
+        ]);
+        let identity = with(identity, "sessionContext", &role_context(role, since, role_use));
+        let identity = match role_use {
+            RoleUse::InvokedBy(service) => with(identity, "invokedBy", &format!("\"{service}\"")),
+            _ => identity,
+        };
         let person = role.name.starts_with("AWSReservedSSO_");
         let actor = if person { format!("{}/{name}", role.arn()) } else { role.arn() };
-        session(role.account, identity, actor, name, origin)
+        session(role.account, identity, arn, actor, name, origin)
     }
 
     /// An AWS service on its own behalf.
     pub fn service(account: &'static Account, service: &str) -> Self {
-        let identity = json!({"type": "AWSService", "invokedBy": service});
-        session(account, identity, service.to_owned(), "service", &Origin::service(service))
+        let identity = object(&[("type", "AWSService"), ("invokedBy", service)]);
+        session(account, identity, service.to_owned(), service.to_owned(), "service", &Origin::service(service))
     }
 
     /// A person at the access portal of IAM Identity Center, recorded in the management account.
     pub fn portal(email: &str, since: i64, origin: &Origin) -> Self {
-        let identity = json!({
-            "type": "IdentityCenterUser", "accountId": MANAGEMENT.id,
-            "onBehalfOf": {"userId": person_id(email), "identityStoreArn": IDENTITY_STORE},
-            "credentialId": ids::spelled(Alphabet::Hex, 64, ids::hash64(&format!("portal {email} {since}"))),
-        });
-        session(&MANAGEMENT, identity, String::new(), email, origin)
+        let credential = ids::spelled(Alphabet::Hex, 64, ids::hash64(&format!("portal {email} {since}")));
+        let person = object(&[("userId", &person_id(email)), ("identityStoreArn", IDENTITY_STORE)]);
+        let identity = object(&[("type", "IdentityCenterUser"), ("accountId", MANAGEMENT.id)]);
+        let identity = with(identity, "onBehalfOf", &person);
+        let identity = with(identity, "credentialId", &format!("\"{credential}\""));
+        session(&MANAGEMENT, identity, email.to_owned(), String::new(), email, origin)
     }
 
     /// The caller of `AssumeRoleWithSAML` for an Identity Center role.
     pub fn saml(account: &'static Account, email: &str) -> Self {
-        let qualifier = ids::spelled(Alphabet::Alphanumeric, 27, ids::hash64(&format!("saml {}", account.id)));
-        let identity = json!({
-            "type": "SAMLUser", "principalId": format!("{qualifier}=:{email}"), "userName": email,
-            "identityProvider": format!("{qualifier}="),
-        });
-        session(
-            account,
-            identity,
-            String::new(),
-            email,
-            &Origin { channel: Channel::Service, ..Origin::service("AWS Internal") },
-        )
+        let tail = ids::spelled(Alphabet::Alphanumeric, 27, ids::hash64(&format!("saml {}", account.id)));
+        let identity = object(&[
+            ("type", "SAMLUser"),
+            ("principalId", &format!("{tail}=:{email}")),
+            ("userName", email),
+            ("identityProvider", &format!("{tail}=")),
+        ]);
+        session(account, identity, email.to_owned(), String::new(), email, &Origin::service("AWS Internal"))
     }
 
     /// The caller of `AssumeRoleWithWebIdentity` from GitHub Actions.
     pub fn web_identity(account: &'static Account, subject: &str, origin: &Origin) -> Self {
-        let provider = format!("arn:aws:iam::{}:oidc-provider/token.actions.githubusercontent.com", account.id);
-        let identity = json!({
-            "type": "WebIdentityUser", "principalId": format!("{provider}:sts.amazonaws.com:{subject}"),
-            "userName": subject, "identityProvider": provider,
-        });
-        session(account, identity, String::new(), "GitHubActions", origin)
+        let provider = github(account.id);
+        let identity = object(&[
+            ("type", "WebIdentityUser"),
+            ("principalId", &format!("{provider}:sts.amazonaws.com:{subject}")),
+            ("userName", subject),
+            ("identityProvider", &provider),
+        ]);
+        session(account, identity, subject.to_owned(), String::new(), "GitHubActions", origin)
     }
 
     /// A principal of another account, as the account of the role records it.
     pub fn other_account(account: &'static Account, from: &str, name: &str, origin: &Origin) -> Self {
         let principal = format!("{}:{name}", ids::unique_id("AROAR", &format!("{from} {name}")));
-        let identity = json!({"type": "AWSAccount", "principalId": principal, "accountId": from});
-        session(account, identity, from.to_owned(), name, origin)
+        let identity = object(&[("type", "AWSAccount"), ("principalId", &principal), ("accountId", from)]);
+        session(account, identity, principal, from.to_owned(), name, origin)
+    }
+}
+
+fn github(account: &str) -> String {
+    format!("arn:aws:iam::{account}:oidc-provider/token.actions.githubusercontent.com")
+}
+
+/// `sessionContext` of a role's session.
+fn role_context(role: &Role, since: i64, role_use: RoleUse) -> String {
+    let issuer = object(&[
+        ("type", "Role"),
+        ("principalId", &role.id()),
+        ("arn", &role.arn()),
+        ("accountId", role.account.id),
+        ("userName", &role.name),
+    ]);
+    let attributes = object(&[("creationDate", &ids::iso(since)), ("mfaAuthenticated", "false")]);
+    let context = format!("{{\"sessionIssuer\":{issuer}}}");
+    let context = match role_use {
+        RoleUse::WebIdentity => {
+            let provider = with(object(&[("federatedProvider", &github(role.account.id))]), "attributes", "{}");
+            with(context, "webIdFederationData", &provider)
+        }
+        _ => context,
+    };
+    let context = with(context, "attributes", &attributes);
+    match role_use {
+        RoleUse::Instance => with(context, "ec2RoleDelivery", "\"2.0\""),
+        _ => context,
     }
 }
 
@@ -280,7 +337,22 @@ mod tests {
         let web = Role::plain(&PROD, "web-app-role");
         let web = Session::role(&web, "i-0123456789abcdef0", 0, RoleUse::Instance, &origin);
         assert_eq!(web.actor, "arn:aws:iam::333344445555:role/web-app-role");
-        assert!(web.identity.contains(r#""ec2RoleDelivery":"2.0""#), "{}", web.identity);
+        let identity: Value = serde_json::from_str(&web.identity).expect("an identity is JSON");
+        assert_eq!(identity["sessionContext"]["ec2RoleDelivery"], "2.0");
+        assert_eq!(identity["accessKeyId"].as_str().map(str::len), Some(20));
+        assert_eq!(identity["sessionContext"]["sessionIssuer"]["principalId"].as_str().map(str::len), Some(21));
+    }
+
+    #[test]
+    fn refused_sign_in_has_no_arn_and_an_empty_key() {
+        let origin = Origin::console("192.0.2.1", "a browser");
+        let parsed = |answer| -> Value {
+            let session = Session::iam_user_sign_in(&PROD, "u", answer, &origin);
+            serde_json::from_str(&session.identity).expect("an identity is JSON")
+        };
+        let (refused, accepted) = (parsed(SignIn::Refused), parsed(SignIn::Accepted));
+        assert!(refused.get("arn").is_none() && refused["accessKeyId"] == "");
+        assert!(accepted.get("accessKeyId").is_none() && accepted["arn"].is_string());
     }
 
     #[test]

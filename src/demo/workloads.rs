@@ -415,7 +415,7 @@ impl Sessions<'_> {
 
 /// The session of a legacy IAM user with their everyday key.
 pub fn user_session(account: &'static Account, user: &str, origin: &Origin) -> Session {
-    Session::iam_user(account, user, &ids::unique_id("AKIAR", &format!("{} {user}", account.id)), origin)
+    Session::iam_user(account, user, &ids::unique_id("AKIA", &format!("{} {user}", account.id)), origin)
 }
 
 /// Id of one of the instances behind a role.
