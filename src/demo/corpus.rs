@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use super::catalogue::{Catalogue, Kind};
 use super::ids::{self, Alphabet, choose, choose_weighted, stream};
 use super::layout::{self, Place, Written};
-use super::org::{ACCOUNTS, Account, BROWSERS, HOME, ORGANIZATION, PEOPLE, Region, SECOND, TOOLS};
+use super::org::{ACCOUNTS, Account, BROWSERS, HOME, PEOPLE, Region, SECOND, TOOLS};
 use super::record::{Call, Fate, Recorder, everyday_fate};
 use super::session::{Origin, Role, RoleUse, Session};
 use crate::error::{Error, ErrorKind, Result};
@@ -35,7 +35,7 @@ const SERVICES: [&str; 6] = [
     "ec2.amazonaws.com",
     "ecs-tasks.amazonaws.com",
 ];
-const SERVICE_SESSIONS: usize = 44;
+const SERVICE_SESSIONS: usize = 37;
 
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,11 +156,6 @@ pub fn write(folder: &Path, objects: usize, events: usize, seed: u64) -> Result<
         layout::write_gzip(folder, &key, &text)
     })?;
     Ok(CorpusSummary { objects: objects as u64, events: events as u64, json_bytes, bytes })
-}
-
-/// Folder below which all objects of a corpus are.
-pub fn prefix() -> String {
-    format!("AWSLogs/{ORGANIZATION}/")
 }
 
 #[cfg(test)]
