@@ -13,6 +13,7 @@
 pub mod aws;
 pub mod batch;
 pub mod decode;
+pub mod demo;
 pub mod error;
 pub mod event;
 pub mod finding;
