@@ -11,8 +11,15 @@
 //! A file imports only from a lower layer; `tests/layering.rs` holds this.
 
 pub mod aws;
+pub mod batch;
+pub mod decode;
 pub mod error;
 pub mod event;
 pub mod finding;
+pub mod identity;
+pub mod lake;
+pub mod outcome;
+pub mod parse;
 pub mod schema;
+pub mod source;
 pub mod table;

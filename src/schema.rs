@@ -25,6 +25,12 @@ impl Table {
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(self.schema)
     }
+
+    /// Arrow schema of a row inside a file: Delta keeps the partition column in the log, not in the files.
+    pub fn file_schema(&self) -> SchemaRef {
+        let kept = self.schema.fields().iter().filter(|field| Some(field.name().as_str()) != self.partition);
+        Arc::new(Schema::new(kept.cloned().collect::<Vec<_>>()))
+    }
 }
 
 /// One row per CloudTrail event.
@@ -62,94 +68,174 @@ pub fn timestamp() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
-fn text(name: &str) -> Field {
+fn column(name: &str) -> Field {
     Field::new(name, DataType::Utf8, true)
 }
 
-fn structure(name: &str, fields: Vec<Field>) -> Field {
-    Field::new(name, DataType::Struct(Fields::from(fields)), true)
+/// How a member of a CloudTrail record is stored.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// A JSON string, as text.
+    Text,
+    /// Any JSON value, as its own JSON text, byte for byte.
+    Json,
+    /// A JSON boolean.
+    Boolean,
+    /// An ISO 8601 instant, as a timestamp.
+    Time,
+    /// A JSON object with known members, as a struct.
+    Struct(&'static [Member]),
+    /// A JSON array of such objects, as a list of structs.
+    List(&'static [Member]),
 }
 
-fn texts(names: &[&str]) -> Vec<Field> {
-    names.iter().map(|name| text(name)).collect()
+/// A member of a record: its JSON name (the column's is the same in lower case) and how it is stored.
+#[derive(Debug, Clone, Copy)]
+pub struct Member {
+    /// Name in the record, e.g. `userIdentity`.
+    pub json: &'static str,
+    /// How it is stored.
+    pub kind: Kind,
 }
 
-/// Members of `useridentity.sessioncontext.sessionissuer`, and the JSON names they come from.
-fn session_context() -> Field {
-    structure(
-        "sessioncontext",
-        vec![
-            structure("attributes", texts(&["mfaauthenticated", "creationdate"])),
-            structure("sessionissuer", texts(&["type", "principalid", "arn", "accountid", "username"])),
-            text("ec2roledelivery"),
-            structure("webidfederationdata", texts(&["federatedprovider", "attributes"])),
-            text("sourceidentity"),
-            text("assumedroot"),
-            text("ec2issuedinvpc"),
-            text("signinsessionarn"),
-        ],
-    )
+const fn text(json: &'static str) -> Member {
+    Member { json, kind: Kind::Text }
 }
 
-fn user_identity() -> Field {
-    let mut fields = texts(&["type", "principalid", "arn", "accountid", "invokedby", "accesskeyid", "username"]);
-    fields.push(structure("onbehalfof", texts(&["userid", "identitystorearn"])));
-    fields.push(session_context());
-    fields.push(structure("inscopeof", texts(&["sourcearn", "sourceaccount", "issuertype", "credentialsissuedto"])));
-    fields.push(structure("invokedbydelegate", texts(&["accountid"])));
-    fields.extend(texts(&["credentialid", "identityprovider"]));
-    structure("useridentity", fields)
+const fn json(name: &'static str) -> Member {
+    Member { json: name, kind: Kind::Json }
 }
 
-fn resources() -> Field {
-    let item =
-        Field::new("item", DataType::Struct(Fields::from(texts(&["arn", "accountid", "type", "arnprefix"]))), true);
-    Field::new("resources", DataType::List(Arc::new(item)), true)
+const SESSION_CONTEXT: &[Member] = &[
+    Member { json: "attributes", kind: Kind::Struct(&[text("mfaAuthenticated"), text("creationDate")]) },
+    Member {
+        json: "sessionIssuer",
+        kind: Kind::Struct(&[text("type"), text("principalId"), text("arn"), text("accountId"), text("userName")]),
+    },
+    text("ec2RoleDelivery"),
+    Member { json: "webIdFederationData", kind: Kind::Struct(&[text("federatedProvider"), json("attributes")]) },
+    text("sourceIdentity"),
+    text("assumedRoot"),
+    text("ec2IssuedInVpc"),
+    text("signInSessionArn"),
+];
+
+const USER_IDENTITY: &[Member] = &[
+    text("type"),
+    text("principalId"),
+    text("arn"),
+    text("accountId"),
+    text("invokedBy"),
+    text("accessKeyId"),
+    text("userName"),
+    Member { json: "onBehalfOf", kind: Kind::Struct(&[text("userId"), text("identityStoreArn")]) },
+    Member { json: "sessionContext", kind: Kind::Struct(SESSION_CONTEXT) },
+    Member {
+        json: "inScopeOf",
+        kind: Kind::Struct(&[
+            text("sourceArn"),
+            text("sourceAccount"),
+            text("issuerType"),
+            text("credentialsIssuedTo"),
+        ]),
+    },
+    Member { json: "invokedByDelegate", kind: Kind::Struct(&[text("accountId")]) },
+    text("credentialId"),
+    text("identityProvider"),
+];
+
+const RESOURCE: &[Member] = &[text("ARN"), text("accountId"), text("type"), text("ARNPrefix")];
+
+const ADDENDUM: &[Member] =
+    &[text("reason"), text("updatedFields"), text("originalRequestID"), text("originalEventID")];
+
+const TLS_DETAILS: &[Member] =
+    &[text("tlsVersion"), text("cipherSuite"), text("clientProvidedHostHeader"), text("keyExchange")];
+
+/// The members of a record that have a column, in the order of the columns of `events`: first those of AWS's
+/// Athena table, then what that table lacks.
+pub const RECORD: &[Member] = &[
+    text("eventVersion"),
+    Member { json: "userIdentity", kind: Kind::Struct(USER_IDENTITY) },
+    Member { json: "eventTime", kind: Kind::Time },
+    text("eventSource"),
+    text("eventName"),
+    text("awsRegion"),
+    text("sourceIPAddress"),
+    text("userAgent"),
+    text("errorCode"),
+    text("errorMessage"),
+    json("requestParameters"),
+    json("responseElements"),
+    json("additionalEventData"),
+    text("requestID"),
+    text("eventID"),
+    Member { json: "resources", kind: Kind::List(RESOURCE) },
+    text("eventType"),
+    text("apiVersion"),
+    Member { json: "readOnly", kind: Kind::Boolean },
+    text("recipientAccountId"),
+    json("serviceEventDetails"),
+    text("sharedEventID"),
+    text("vpcEndpointId"),
+    text("vpcEndpointAccountId"),
+    text("eventCategory"),
+    Member { json: "addendum", kind: Kind::Struct(ADDENDUM) },
+    text("sessionCredentialFromConsole"),
+    json("edgeDeviceDetails"),
+    Member { json: "tlsDetails", kind: Kind::Struct(TLS_DETAILS) },
+    Member { json: "managementEvent", kind: Kind::Boolean },
+    json("insightDetails"),
+    json("eventContext"),
+];
+
+/// Index in `RECORD` of the member of that name.
+///
+/// # Panics
+/// Where there is none; meant for names written in the source.
+pub fn member(json: &str) -> usize {
+    RECORD.iter().position(|member| member.json == json).expect("a member of schema::RECORD")
 }
+
+impl Member {
+    /// The column's field: lower-case name, nullable.
+    pub fn field(&self) -> Field {
+        Field::new(self.json.to_lowercase(), self.kind.data_type(), true)
+    }
+}
+
+impl Kind {
+    /// The column's type.
+    pub fn data_type(&self) -> DataType {
+        match self {
+            Self::Text | Self::Json => DataType::Utf8,
+            Self::Boolean => DataType::Boolean,
+            Self::Time => timestamp(),
+            Self::Struct(members) => DataType::Struct(fields(members)),
+            Self::List(members) => {
+                DataType::List(Arc::new(Field::new("item", DataType::Struct(fields(members)), true)))
+            }
+        }
+    }
+}
+
+/// Fields of a struct column.
+pub fn fields(members: &[Member]) -> Fields {
+    members.iter().map(Member::field).collect()
+}
+
+/// Our own columns of `events`, behind those of the record.
+pub const OWN_COLUMNS: [&str; 5] = ["outcome", "actor", "source_object", "eventhash", "extra"];
 
 static EVENTS_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-    Arc::new(Schema::new(vec![
-        text("eventversion"),
-        user_identity(),
-        Field::new("eventtime", timestamp(), false),
-        text("eventsource"),
-        text("eventname"),
-        text("awsregion"),
-        text("sourceipaddress"),
-        text("useragent"),
-        text("errorcode"),
-        text("errormessage"),
-        text("requestparameters"),
-        text("responseelements"),
-        text("additionaleventdata"),
-        text("requestid"),
-        text("eventid"),
-        resources(),
-        text("eventtype"),
-        text("apiversion"),
-        Field::new("readonly", DataType::Boolean, true),
-        text("recipientaccountid"),
-        text("serviceeventdetails"),
-        text("sharedeventid"),
-        text("vpcendpointid"),
-        text("vpcendpointaccountid"),
-        text("eventcategory"),
-        structure("addendum", texts(&["reason", "updatedfields", "originalrequestid", "originaleventid"])),
-        text("sessioncredentialfromconsole"),
-        text("edgedevicedetails"),
-        structure("tlsdetails", texts(&["tlsversion", "ciphersuite", "clientprovidedhostheader", "keyexchange"])),
-        // what AWS's table lacks
-        Field::new("managementevent", DataType::Boolean, true),
-        text("insightdetails"),
-        text("eventcontext"),
-        // our own
-        text("outcome"),
-        text("actor"),
-        text("source_object"),
-        text("eventhash"),
-        text("extra"),
-        Field::new("event_date", DataType::Date32, false),
-    ]))
+    let record = RECORD.iter().map(|member| {
+        let field = member.field();
+        // a record without a readable eventTime is a reject, so the column has no nulls
+        if matches!(member.kind, Kind::Time) { field.with_nullable(false) } else { field }
+    });
+    let own = OWN_COLUMNS.iter().map(|name| column(name));
+    let date = Field::new("event_date", DataType::Date32, false);
+    Arc::new(Schema::new(record.chain(own).chain([date]).collect::<Vec<_>>()))
 });
 
 static OBJECTS_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
@@ -163,7 +249,7 @@ static OBJECTS_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         count("duplicates"),
         count("rejects"),
         Field::new("status", DataType::Utf8, false),
-        text("error"),
+        column("error"),
         Field::new("ingested_at", timestamp(), false),
         Field::new("object_date", DataType::Date32, false),
     ]))
@@ -176,7 +262,7 @@ static REJECTS_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("position", DataType::Int64, true),
         Field::new("reason", DataType::Utf8, false),
         Field::new("detail", DataType::Utf8, false),
-        text("raw"),
+        column("raw"),
         Field::new("raw_bytes", DataType::Int64, false),
         Field::new("rejected_at", timestamp(), false),
     ]))
@@ -221,7 +307,7 @@ static DELIVERIES_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("finding_id", DataType::Utf8, false),
         Field::new("content_hash", DataType::Utf8, false),
         Field::new("destination", DataType::Utf8, false),
-        text("message_id"),
+        column("message_id"),
         Field::new("delivered_at", timestamp(), false),
     ]))
 });

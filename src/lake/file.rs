@@ -1,0 +1,239 @@
+//! Record batches -> one Parquet file, with the statistics that Delta's log keeps of it.
+//!
+//! Owns: compression, encodings, row groups.
+//! Invariant: memory is bounded by the compressed file: a batch is encoded when it is written.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
+use bytes::Bytes;
+use chrono::{DateTime, Duration, NaiveDate, SecondsFormat};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::statistics::Statistics;
+use parquet::schema::types::ColumnPath;
+use serde_json::{Map, Value, json};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::schema::Table;
+
+/// Rows of a row group: the unit that a query skips or reads.
+const ROW_GROUP_ROWS: usize = 128 * 1024;
+
+/// zstd's level for data files: higher ones cost more time than they save bytes on CloudTrail (see benches/README.md).
+const ZSTD_LEVEL: i32 = 1;
+
+/// Columns of random text: a dictionary of them is as large as they are.
+const UNIQUE_COLUMNS: [&str; 3] = ["eventid", "requestid", "sharedeventid"];
+
+/// Columns of long text, whose minimum and maximum help nobody.
+const LONG_COLUMNS: [&str; 7] = [
+    "requestparameters",
+    "responseelements",
+    "additionaleventdata",
+    "serviceeventdetails",
+    "errormessage",
+    "extra",
+    "raw",
+];
+
+/// A Parquet file under construction, in memory.
+pub struct FileWriter {
+    table: &'static Table,
+    writer: ArrowWriter<Vec<u8>>,
+    rows: u64,
+}
+
+/// A finished Parquet file.
+#[derive(Debug, Clone)]
+pub struct EncodedFile {
+    /// The file.
+    pub bytes: Bytes,
+    /// Its rows.
+    pub rows: u64,
+    /// The day its rows belong to, where the table is partitioned.
+    pub date: Option<NaiveDate>,
+    /// Statistics as Delta's log has them.
+    pub stats: Value,
+}
+
+impl FileWriter {
+    /// Starts a file of a table. Batches have the table's columns without the partition column.
+    ///
+    /// # Errors
+    /// `Internal` where parquet refuses the schema.
+    pub fn new(table: &'static Table) -> Result<Self> {
+        let writer = ArrowWriter::try_new(Vec::new(), table.file_schema(), Some(properties()))
+            .map_err(|error| failed(table, error))?;
+        Ok(Self { table, writer, rows: 0 })
+    }
+
+    /// Encodes a batch.
+    ///
+    /// # Errors
+    /// `Internal` where the batch has another schema than the table's files.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.rows += batch.num_rows() as u64;
+        self.writer.write(batch).map_err(|error| failed(self.table, error))
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// `Internal` where parquet cannot write the footer.
+    pub fn finish(mut self, date: Option<NaiveDate>) -> Result<EncodedFile> {
+        let metadata = self.writer.finish().map_err(|error| failed(self.table, error))?;
+        let stats = stats(self.table, &metadata, self.rows);
+        let bytes = self.writer.into_inner().map_err(|error| failed(self.table, error))?;
+        Ok(EncodedFile { bytes: bytes.into(), rows: self.rows, date, stats })
+    }
+}
+
+fn failed(table: &Table, error: parquet::errors::ParquetError) -> Error {
+    Error::new(ErrorKind::Internal, format!("cannot encode a file of {}", table.name)).source(error)
+}
+
+fn properties() -> WriterProperties {
+    let level = ZstdLevel::try_new(ZSTD_LEVEL).expect("a level between 1 and 22");
+    let mut builder = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_compression(Compression::ZSTD(level))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_statistics_enabled(EnabledStatistics::Page);
+    for name in UNIQUE_COLUMNS {
+        let column = ColumnPath::from(name);
+        builder =
+            builder.set_column_dictionary_enabled(column.clone(), false).set_column_encoding(column, Encoding::PLAIN);
+    }
+    for name in LONG_COLUMNS {
+        builder = builder.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::None);
+    }
+    builder.build()
+}
+
+fn stats(table: &Table, metadata: &ParquetMetaData, rows: u64) -> Value {
+    let schema = table.file_schema();
+    let (mut min, mut max, mut nulls) = (Map::new(), Map::new(), Map::new());
+    for name in table.stats {
+        let Ok(field) = schema.field_with_name(name) else { continue };
+        let Some(bounds) = bounds(metadata, name, field.data_type()) else { continue };
+        nulls.insert((*name).to_owned(), bounds.nulls.into());
+        if let (Some(low), Some(high)) = (bounds.low, bounds.high) {
+            min.insert((*name).to_owned(), low);
+            max.insert((*name).to_owned(), high);
+        }
+    }
+    json!({ "numRecords": rows, "minValues": min, "maxValues": max, "nullCount": nulls })
+}
+
+/// Smallest and largest value of a column of the file (`None` where all are null), and its nulls.
+struct Bounds {
+    low: Option<Value>,
+    high: Option<Value>,
+    nulls: u64,
+}
+
+fn bounds(metadata: &ParquetMetaData, name: &str, data_type: &DataType) -> Option<Bounds> {
+    let mut bounds = Bounds { low: None, high: None, nulls: 0 };
+    for group in metadata.row_groups() {
+        let statistics = column_statistics(group, name)?;
+        bounds.nulls += statistics.null_count_opt().unwrap_or(0);
+        if let Some((low, high)) = limits(statistics, data_type) {
+            let (low, high) = (Some(low), Some(high));
+            bounds.low = if bounds.low.is_none() || less(&low, &bounds.low) { low } else { bounds.low };
+            bounds.high = if less(&bounds.high, &high) { high } else { bounds.high };
+        }
+    }
+    Some(bounds)
+}
+
+/// Texts and numbers compare as themselves; timestamps are texts of one form, so they do as well.
+fn less(a: &Option<Value>, b: &Option<Value>) -> bool {
+    match (a, b) {
+        (Some(Value::String(a)), Some(Value::String(b))) => a < b,
+        (Some(a), Some(b)) => a.as_i64() < b.as_i64(),
+        (None, Some(_)) => true,
+        _ => false,
+    }
+}
+
+fn column_statistics<'m>(group: &'m RowGroupMetaData, name: &str) -> Option<&'m Statistics> {
+    group.columns().iter().find(|column| column.column_path().string() == name)?.statistics()
+}
+
+fn limits(statistics: &Statistics, data_type: &DataType) -> Option<(Value, Value)> {
+    match (statistics, data_type) {
+        (Statistics::ByteArray(values), DataType::Utf8) => {
+            let low = std::str::from_utf8(values.min_opt()?.data()).ok()?;
+            let high = std::str::from_utf8(values.max_opt()?.data()).ok()?;
+            Some((low.into(), high.into()))
+        }
+        (Statistics::Int64(values), DataType::Timestamp(..)) => {
+            // the log has milliseconds: round down below and up above
+            let low = instant(*values.min_opt()?, Duration::zero())?;
+            let high = instant(*values.max_opt()?, Duration::microseconds(999))?;
+            Some((low, high))
+        }
+        (Statistics::Int64(values), DataType::Int64) => {
+            Some(((*values.min_opt()?).into(), (*values.max_opt()?).into()))
+        }
+        _ => None,
+    }
+}
+
+fn instant(micros: i64, round: Duration) -> Option<Value> {
+    let time = DateTime::from_timestamp_micros(micros)?.checked_add_signed(round)?;
+    Some(time.to_rfc3339_opts(SecondsFormat::Millis, true).into())
+}
+
+/// Encodes batches that still have the partition column: one file per day, or one file where the table has none.
+///
+/// # Errors
+/// As [`FileWriter`]; `Internal` where a batch has not the table's columns.
+pub fn encode(table: &'static Table, batches: &[RecordBatch]) -> Result<Vec<EncodedFile>> {
+    let mut files: std::collections::BTreeMap<Option<i32>, FileWriter> = std::collections::BTreeMap::new();
+    for batch in batches {
+        for (day, part) in by_day(table, batch)? {
+            let writer = match files.entry(day) {
+                std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+                std::collections::btree_map::Entry::Vacant(entry) => entry.insert(FileWriter::new(table)?),
+            };
+            writer.write(&part)?;
+        }
+    }
+    files.into_iter().map(|(day, writer)| writer.finish(day.map(crate::batch::time::date_of))).collect()
+}
+
+/// Splits a batch by the partition column, which is taken off.
+fn by_day(table: &Table, batch: &RecordBatch) -> Result<Vec<(Option<i32>, RecordBatch)>> {
+    let internal = |error| {
+        Error::new(ErrorKind::Internal, format!("rows of {} have not the table's columns", table.name)).source(error)
+    };
+    let schema = table.file_schema();
+    let names: Vec<usize> = schema
+        .fields()
+        .iter()
+        .map(|field| batch.schema().index_of(field.name()))
+        .collect::<std::result::Result<_, _>>()
+        .map_err(internal)?;
+    let columns = names.iter().map(|&index| Arc::clone(batch.column(index))).collect();
+    let body = RecordBatch::try_new(schema, columns).map_err(internal)?;
+    let Some(partition) = table.partition else { return Ok(vec![(None, body)]) };
+    let days = batch.column_by_name(partition).and_then(|column| {
+        arrow::array::AsArray::as_primitive_opt::<arrow::datatypes::Date32Type>(column.as_ref()).cloned()
+    });
+    let Some(days) = days else {
+        return Err(Error::new(ErrorKind::Internal, format!("rows of {} have no {partition}", table.name)));
+    };
+    let mut distinct: Vec<i32> = days.values().to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let select = |day: i32| {
+        let mask = days.iter().map(|value| Some(value == Some(day))).collect();
+        arrow::compute::filter_record_batch(&body, &mask).map(|part| (Some(day), part)).map_err(internal)
+    };
+    distinct.into_iter().map(select).collect()
+}

@@ -1,0 +1,86 @@
+//! Reading some columns of some files, without SQL.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+
+use super::{Lake, project};
+use crate::error::{Error, ErrorKind, Result};
+use crate::schema::Table;
+use crate::table::{DataFile, TableSnapshot};
+
+/// Rows read at a time.
+const BATCH_ROWS: usize = 16 * 1024;
+
+impl Lake {
+    /// Reads top-level columns (none of them the partition column) of some of a snapshot's files, batch by batch.
+    ///
+    /// # Errors
+    /// `Unavailable` where a file cannot be read, `BadInput` where it is damaged.
+    pub async fn scan(
+        &self,
+        table: &'static Table,
+        snapshot: &TableSnapshot,
+        files: &[&DataFile],
+        columns: &[&str],
+        mut visit: impl FnMut(&RecordBatch),
+    ) -> Result<()> {
+        for file in files {
+            let failed = |error: ParquetError| {
+                let kind = match &error {
+                    ParquetError::External(_) => ErrorKind::Unavailable,
+                    _ => ErrorKind::BadInput,
+                };
+                Error::new(kind, format!("cannot read {}", file.path)).source(error)
+            };
+            let reader = Reader { store: Arc::clone(&snapshot.store), path: file.path.clone(), size: file.size };
+            let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(failed)?;
+            let mask = ProjectionMask::roots(builder.parquet_schema(), project(&table.file_schema(), columns));
+            let mut batches = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(failed)?;
+            while let Some(batch) = batches.next().await {
+                visit(&batch.map_err(failed)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file of an object store as parquet reads it.
+struct Reader {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    size: u64,
+}
+
+fn external(error: object_store::Error) -> ParquetError {
+    ParquetError::External(Box::new(error))
+}
+
+impl AsyncFileReader for Reader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
+        async move { self.store.get_range(&self.path, range).await.map_err(external) }.boxed()
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
+        async move { self.store.get_ranges(&self.path, &ranges).await.map_err(external) }.boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        _options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
+        let size = self.size;
+        async move { ParquetMetaDataReader::new().load_and_finish(self, size).await.map(Arc::new) }.boxed()
+    }
+}
