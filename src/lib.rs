@@ -13,6 +13,7 @@
 pub mod aws;
 pub mod batch;
 pub mod decode;
+pub mod detect;
 pub mod error;
 pub mod event;
 pub mod finding;
@@ -20,6 +21,8 @@ pub mod identity;
 pub mod lake;
 pub mod outcome;
 pub mod parse;
+pub mod query;
 pub mod schema;
 pub mod source;
 pub mod table;
+pub mod train;

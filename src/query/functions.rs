@@ -1,0 +1,17 @@
+//! Every function that trailhound's SQL has beyond DataFusion's own.
+//!
+//! Owns: the one place where functions are registered, so that another machine can be given the same ones.
+
+use datafusion::execution::FunctionRegistry;
+
+use super::fault;
+use crate::error::Result;
+
+/// Adds all functions to a session (or to whatever else runs its plans).
+///
+/// # Errors
+/// `Internal` where a function cannot be registered.
+pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
+    // json_get*, json_as_text, json_contains, json_length, json_object_keys and the operators -> ->> ? #> #>>
+    datafusion_functions_json::register_all(registry).map_err(|error| fault::of(&error))
+}

@@ -1,0 +1,149 @@
+//! Parameters of a named query, from text to typed values.
+//!
+//! Owns: reading each type, and the errors that name the parameter and what it takes.
+//! Invariant: every placeholder of the query gets exactly one value; no text becomes SQL.
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use datafusion::common::{ParamValues, ScalarValue};
+
+use super::{Default, Kind, NamedQuery, Parameter};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Binds `(name, text)` pairs to a query's parameters. `newest` is the time of the newest event, for the parameters
+/// that default to it: NULL, which no row meets, where there is none.
+///
+/// # Errors
+/// `Usage` where a name is unknown or given twice, a value is not of its type, or one without default is missing.
+pub fn bind(query: &NamedQuery, given: &[(String, String)], newest: Option<DateTime<Utc>>) -> Result<ParamValues> {
+    for (index, (name, _)) in given.iter().enumerate() {
+        if !query.parameters.iter().any(|parameter| parameter.name == *name) {
+            return Err(unknown(query, name));
+        }
+        if given[..index].iter().any(|(other, _)| other == name) {
+            return Err(Error::new(ErrorKind::Usage, format!("parameter {name} is given twice")).hint("give it once"));
+        }
+    }
+    let values = query.parameters.iter().map(|parameter| {
+        let text = given.iter().find(|(name, _)| *name == parameter.name).map(|(_, text)| text.as_str());
+        Ok((parameter.name.clone(), choose(query, parameter, text, newest)?))
+    });
+    Ok(ParamValues::from(values.collect::<Result<Vec<_>>>()?))
+}
+
+fn choose(
+    query: &NamedQuery,
+    parameter: &Parameter,
+    text: Option<&str>,
+    newest: Option<DateTime<Utc>>,
+) -> Result<ScalarValue> {
+    match (text, &parameter.default) {
+        (Some(text), _) => value(parameter.kind, text).ok_or_else(|| wrong(parameter, text)),
+        (None, Default::Value(value)) => Ok(value.clone()),
+        (None, Default::Newest) => Ok(instant(newest)),
+        (None, Default::Required) => {
+            Err(Error::new(ErrorKind::Usage, format!("query {} needs {}", query.name, parameter.name))
+                .hint(format!("give --param {}=…: {}", parameter.name, parameter.help)))
+        }
+    }
+}
+
+fn unknown(query: &NamedQuery, name: &str) -> Error {
+    let names: Vec<_> = query.parameters.iter().map(|parameter| parameter.name.as_str()).collect();
+    let hint = if names.is_empty() { "it takes none".to_owned() } else { format!("it takes {}", names.join(", ")) };
+    Error::new(ErrorKind::Usage, format!("query {} has no parameter {name:?}", query.name)).hint(hint)
+}
+
+fn wrong(parameter: &Parameter, text: &str) -> Error {
+    let wanted = match parameter.kind {
+        Kind::Text => "a text",
+        Kind::Integer => "a whole number from 0",
+        Kind::Timestamp => "a time such as 2026-01-31T12:00:00Z, or a date",
+        Kind::Date => "a date such as 2026-01-31",
+    };
+    Error::new(ErrorKind::Usage, format!("parameter {} cannot be {text:?}", parameter.name))
+        .hint(format!("give {wanted}"))
+}
+
+/// Reads a value; `None` where the text is not of the kind.
+pub(super) fn value(kind: Kind, text: &str) -> Option<ScalarValue> {
+    Some(match kind {
+        Kind::Text => ScalarValue::Utf8(Some(text.to_owned())),
+        Kind::Integer => ScalarValue::Int64(Some(text.parse().ok().filter(|number: &i64| *number >= 0)?)),
+        Kind::Timestamp => instant(Some(time(text)?)),
+        Kind::Date => {
+            let days = day(text)?.signed_duration_since(NaiveDate::default()).num_days();
+            ScalarValue::Date32(Some(i32::try_from(days).ok()?))
+        }
+    })
+}
+
+fn instant(time: Option<DateTime<Utc>>) -> ScalarValue {
+    ScalarValue::TimestampMicrosecond(time.map(|time| time.timestamp_micros()), Some("UTC".into()))
+}
+
+fn time(text: &str) -> Option<DateTime<Utc>> {
+    let zoned = DateTime::parse_from_rfc3339(text).ok().map(|time| time.with_timezone(&Utc));
+    let naive = || {
+        let formats = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
+        formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
+    };
+    let midnight = || day(text)?.and_hms_opt(0, 0, 0);
+    zoned.or_else(|| naive().or_else(midnight).map(|time| time.and_utc()))
+}
+
+fn day(text: &str) -> Option<NaiveDate> {
+    NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::find;
+    use super::*;
+
+    fn bound(name: &str, given: &[(&str, &str)]) -> Result<ParamValues> {
+        let given: Vec<_> = given.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect();
+        bind(find(name).unwrap(), &given, None)
+    }
+
+    fn of(values: &ParamValues, name: &str) -> ScalarValue {
+        values.get_placeholders_with_values(&format!("${name}")).unwrap().value
+    }
+
+    #[test]
+    fn given_values_win_over_defaults() {
+        let values = bound("top-denied", &[("days", "30"), ("until", "2026-01-31")]).unwrap();
+        assert_eq!(of(&values, "days"), ScalarValue::Int64(Some(30)));
+        assert_eq!(of(&values, "limit"), ScalarValue::Int64(Some(20)));
+        let midnight = DateTime::parse_from_rfc3339("2026-01-31T00:00:00Z").unwrap().timestamp_micros();
+        assert_eq!(of(&values, "until"), ScalarValue::TimestampMicrosecond(Some(midnight), Some("UTC".into())));
+    }
+
+    #[test]
+    fn times_are_read_in_several_ways() {
+        let expected = time("2026-01-31T10:00:00Z");
+        assert!(expected.is_some());
+        for text in ["2026-01-31T12:00:00+02:00", "2026-01-31 10:00:00", "2026-01-31T10:00:00.0", "2026-01-31T10:00"] {
+            assert_eq!(time(text), expected, "{text}");
+        }
+        assert_eq!(time("now"), None);
+    }
+
+    #[test]
+    fn errors_name_the_parameter_and_what_it_takes() {
+        for (given, expected) in [
+            (vec![("day", "7")], "query top-denied has no parameter \"day\" (it takes days, until, limit)"),
+            (vec![("days", "-1")], "parameter days cannot be \"-1\" (give a whole number from 0)"),
+            (vec![("days", "1; DROP")], "parameter days cannot be \"1; DROP\" (give a whole number from 0)"),
+            (
+                vec![("until", "soon")],
+                "parameter until cannot be \"soon\" (give a time such as 2026-01-31T12:00:00Z, or a date)",
+            ),
+            (vec![("days", "1"), ("days", "2")], "parameter days is given twice (give it once)"),
+        ] {
+            let error = bound("top-denied", &given).unwrap_err();
+            assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Usage, expected));
+        }
+        let error = bound("key-activity", &[]).unwrap_err();
+        assert!(error.to_string().starts_with("query key-activity needs key (give --param key=…: "), "{error}");
+    }
+}

@@ -1,0 +1,239 @@
+//! Named queries: SQL files with a header that says what they answer and what they take.
+//!
+//! Owns: the queries of `queries/`, which are part of the program, their headers, and the binding of parameters.
+//! Refuses: putting a parameter into the text of a query. A parameter is bound as a typed value; it is never SQL.
+//! Invariant: a query means the same at any time of day: windows are counted back from the newest event.
+
+mod bind;
+mod header;
+
+use std::sync::LazyLock;
+
+use arrow::array::RecordBatch;
+use chrono::{DateTime, Utc};
+use datafusion::common::ScalarValue;
+use datafusion::physical_plan::SendableRecordBatchStream;
+use datafusion::prelude::SessionContext;
+
+use super::{execute_with, gather};
+use crate::error::{Error, ErrorKind, Result};
+
+pub use bind::bind;
+pub use header::parse;
+
+/// A query with its header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedQuery {
+    /// The file's name without `.sql`.
+    pub name: String,
+    /// A few words for a list.
+    pub title: String,
+    /// The question that it answers.
+    pub question: String,
+    /// What it takes, in the order of the header.
+    pub parameters: Vec<Parameter>,
+    /// ATT&CK technique, where one fits.
+    pub technique: Option<String>,
+    /// The whole file.
+    pub sql: String,
+}
+
+/// A parameter of a query: `$name` in its SQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// Name without the `$`.
+    pub name: String,
+    /// What values it takes.
+    pub kind: Kind,
+    /// What it is where it is not given.
+    pub default: Default,
+    /// What it means.
+    pub help: String,
+}
+
+/// Values that a parameter takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// A whole number from 0.
+    Integer,
+    /// An instant, UTC where no zone is given; a date alone is its first instant.
+    Timestamp,
+    /// A day.
+    Date,
+}
+
+impl Kind {
+    /// The word in the header.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Integer => "integer",
+            Self::Timestamp => "timestamp",
+            Self::Date => "date",
+        }
+    }
+}
+
+/// Value of a parameter that is not given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Default {
+    /// There is none: it must be given.
+    Required,
+    /// The time of the newest event in the lake.
+    Newest,
+    /// This one.
+    Value(ScalarValue),
+}
+
+macro_rules! embedded {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("../../../queries/", $name, ".sql")))),*]
+    };
+}
+
+/// In the order of their names; a test holds that no file is forgotten.
+const FILES: [(&str, &str); 18] = embedded![
+    "actor-timeline",
+    "assume-role-chains",
+    "console-logins-without-mfa",
+    "denied-then-allowed",
+    "failed-logins",
+    "ingest-status",
+    "ip-activity",
+    "key-activity",
+    "latest-findings",
+    "new-access-keys",
+    "new-regions",
+    "public-exposure",
+    "rejects-by-reason",
+    "root-usage",
+    "secrets-read",
+    "top-apis",
+    "top-denied",
+    "trail-tampering",
+];
+
+static ALL: LazyLock<Vec<NamedQuery>> = LazyLock::new(|| {
+    let parsed = FILES.iter().map(|(name, text)| parse(name, text));
+    parsed.collect::<Result<_>>().expect("the tests parse every embedded query")
+});
+
+/// The embedded queries, by name.
+pub fn all() -> &'static [NamedQuery] {
+    &ALL
+}
+
+/// The embedded query of a name.
+///
+/// # Errors
+/// `Usage` where there is none, with the name that is nearest.
+pub fn find(name: &str) -> Result<&'static NamedQuery> {
+    all().iter().find(|query| query.name == name).ok_or_else(|| unknown(name))
+}
+
+fn unknown(name: &str) -> Error {
+    let error = Error::new(ErrorKind::Usage, format!("no query is named {name:?}"));
+    let nearest = all().iter().map(|query| (distance(name, &query.name), query.name.as_str())).min();
+    match nearest {
+        Some((steps, nearest)) if steps <= nearest.len() / 2 => error.hint(format!("did you mean {nearest}?")),
+        _ => error.hint(format!("there are {}", all().iter().map(|q| q.name.as_str()).collect::<Vec<_>>().join(", "))),
+    }
+}
+
+/// Levenshtein distance in characters.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let replace = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = replace.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// Runs a named query.
+///
+/// # Errors
+/// `Usage` where a parameter is unknown, missing or of the wrong type; otherwise as [`super::execute`].
+pub async fn execute(
+    ctx: &SessionContext,
+    query: &NamedQuery,
+    given: &[(String, String)],
+) -> Result<SendableRecordBatchStream> {
+    // Bound before the lake is asked anything, so that a wrong parameter is told at once.
+    bind(query, given, None)?;
+    let newest = match query.parameters.iter().any(|parameter| parameter.default == Default::Newest) {
+        true => newest(ctx).await?,
+        false => None,
+    };
+    execute_with(ctx, &query.sql, bind(query, given, newest)?).await
+}
+
+/// Time of the newest event, `None` in an empty lake. Reads only the newest day.
+///
+/// # Errors
+/// As [`super::execute`].
+pub async fn newest(ctx: &SessionContext) -> Result<Option<DateTime<Utc>>> {
+    let day = scalar(&super::collect(ctx, "SELECT max(event_date) FROM events").await?)?;
+    let sql = "SELECT max(eventtime) FROM events WHERE event_date = $day";
+    let time = scalar(&gather(execute_with(ctx, sql, vec![("day", day)]).await?).await?)?;
+    match time {
+        ScalarValue::TimestampMicrosecond(micros, _) => Ok(micros.and_then(DateTime::from_timestamp_micros)),
+        other => Err(Error::new(ErrorKind::Internal, format!("the newest event's time is a {}", other.data_type()))),
+    }
+}
+
+fn scalar(batches: &[RecordBatch]) -> Result<ScalarValue> {
+    let missing = || Error::new(ErrorKind::Internal, "an aggregate returned no row");
+    let batch = batches.iter().find(|batch| batch.num_rows() > 0).ok_or_else(missing)?;
+    ScalarValue::try_from_array(batch.column(0), 0).map_err(|error| super::fault::of(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_file_is_embedded_in_order() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("queries");
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> = entries.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+        files.sort();
+        assert_eq!(files, FILES.map(|(name, _)| name.to_owned()));
+    }
+
+    #[test]
+    fn every_header_is_whole_and_every_parameter_is_used() {
+        for (name, text) in FILES {
+            let query = parse(name, text).unwrap();
+            for parameter in &query.parameters {
+                assert!(query.sql.contains(&format!("${}", parameter.name)), "{name}: {}", parameter.name);
+                assert!(!parameter.help.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn a_mistyped_name_is_guessed() {
+        assert_eq!(find("top-denied").unwrap().name, "top-denied");
+        let error = find("topdenied").unwrap_err();
+        assert_eq!(error.to_string(), "no query is named \"topdenied\" (did you mean top-denied?)");
+        assert!(find("what is this supposed to be").unwrap_err().to_string().contains("there are actor-timeline, "));
+    }
+
+    #[test]
+    fn distance_counts_single_steps() {
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("same", "same"), 0);
+    }
+}
