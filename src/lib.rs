@@ -18,6 +18,7 @@ pub mod error;
 pub mod event;
 pub mod finding;
 pub mod identity;
+pub mod ingest;
 pub mod lake;
 pub mod outcome;
 pub mod parse;

@@ -87,7 +87,7 @@ impl FileWriter {
     pub fn finish(mut self, date: Option<NaiveDate>) -> Result<EncodedFile> {
         let metadata = self.writer.finish().map_err(|error| failed(self.table, error))?;
         let stats = stats(self.table, &metadata, self.rows);
-        let bytes = self.writer.into_inner().map_err(|error| failed(self.table, error))?;
+        let bytes = std::mem::take(self.writer.inner_mut());
         Ok(EncodedFile { bytes: bytes.into(), rows: self.rows, date, stats })
     }
 }

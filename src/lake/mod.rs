@@ -28,7 +28,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 pub use file::{EncodedFile, FileWriter};
-pub use keys::HourKeys;
+pub use keys::{HourKeys, hour_of};
 
 use crate::aws::AwsOptions;
 use crate::error::{Error, ErrorKind, Result};
@@ -67,6 +67,10 @@ struct Inner {
     /// Tables whose log has been read, by name: reading on is cheaper than reading anew.
     tables: Mutex<HashMap<&'static str, DeltaTable>>,
 }
+
+/// A file that is written but not yet part of its table.
+#[derive(Debug, Clone)]
+pub struct StagedFile(Add);
 
 /// What a table's commit is allowed to assume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,21 +151,22 @@ impl Lake {
         let mut tables = self.inner.tables.lock().await;
         let mut current = match tables.remove(table.name) {
             Some(current) => current,
-            None => self.unloaded(table)?,
+            None if self.has_log(table).await? => self.unloaded(table)?,
+            None => return Ok(None),
         };
-        match current.update_state().await {
-            Ok(()) => {
-                tables.insert(table.name, current.clone());
-                Ok(Some(current))
-            }
-            Err(DeltaTableError::NotATable(_)) => Ok(None),
-            Err(DeltaTableError::ObjectStore { source: object_store::Error::NotFound { .. } }) => Ok(None),
-            Err(error) => {
-                match delta_error(format!("cannot read the log of {} in {}", table.name, self.location()), error) {
-                    error if error.kind() == ErrorKind::NotFound => Ok(None),
-                    error => Err(error),
-                }
-            }
+        let what = || format!("cannot read the log of {} in {}", table.name, self.location());
+        current.update_state().await.map_err(|error| delta_error(what(), error))?;
+        tables.insert(table.name, current.clone());
+        Ok(Some(current))
+    }
+
+    /// Whether there is anything in a table's log.
+    async fn has_log(&self, table: &Table) -> Result<bool> {
+        let log = self.inner.place.prefix.clone().join(table.name).join("_delta_log");
+        match self.inner.place.store.list(Some(&log)).next().await {
+            Some(Ok(_)) => Ok(true),
+            None | Some(Err(object_store::Error::NotFound { .. })) => Ok(false),
+            Some(Err(error)) => Err(store_error(format!("cannot list the lake {}", self.location()), error)),
         }
     }
 
@@ -269,7 +274,7 @@ impl Lake {
             return Ok(self.snapshot(table).await?.version);
         }
         let files = tokio::task::spawn_blocking(move || file::encode(table, &batches)).await.map_err(joined)??;
-        self.commit(table, &files, Base::Any).await
+        self.commit(table, &files).await
     }
 
     /// Replaces the rows of one day in one commit, and answers the version.
@@ -284,11 +289,11 @@ impl Lake {
     ) -> Result<i64> {
         let batches: Vec<RecordBatch> = batches.iter().filter(|batch| batch.num_rows() > 0).cloned().collect();
         let files = tokio::task::spawn_blocking(move || file::encode(table, &batches)).await.map_err(joined)??;
-        let adds = self.put(table, &files).await?;
+        let staged = self.stage(table, &files).await?;
         for _ in 0..COMMIT_ATTEMPTS {
             let current = self.existing(table).await?;
             let mut actions = self.removals(table, &current, date)?;
-            actions.extend(adds.iter().cloned().map(Action::Add));
+            actions.extend(staged.iter().map(|file| Action::Add(file.0.clone())));
             let operation = DeltaOperation::Write {
                 mode: SaveMode::Overwrite,
                 partition_by: table.partition.map(|name| vec![name.to_owned()]),
@@ -324,10 +329,18 @@ impl Lake {
     /// Puts files into a table in one commit, and answers the version.
     ///
     /// # Errors
+    /// As the store answers.
+    async fn commit(&self, table: &'static Table, files: &[EncodedFile]) -> Result<i64> {
+        let staged = self.stage(table, files).await?;
+        self.commit_staged(table, &staged, Base::Any).await
+    }
+
+    /// Makes staged files part of a table, in one commit, and answers the version.
+    ///
+    /// # Errors
     /// As the store answers; `Conflict` where the table is not at the base version any more (the files stay, unseen,
     /// and may be committed again or left to a vacuum).
-    pub async fn commit(&self, table: &'static Table, files: &[EncodedFile], base: Base) -> Result<i64> {
-        let adds = self.put(table, files).await?;
+    pub async fn commit_staged(&self, table: &'static Table, staged: &[StagedFile], base: Base) -> Result<i64> {
         let current = self.existing(table).await?;
         if let Base::Version(version) = base
             && current.version().map(|version| version as i64) != Some(version)
@@ -340,7 +353,8 @@ impl Lake {
             predicate: None,
         };
         let retries = if base == Base::Any { COMMIT_ATTEMPTS } else { 0 };
-        self.write_log(table, &current, adds.into_iter().map(Action::Add).collect(), operation, retries).await
+        let actions = staged.iter().map(|file| Action::Add(file.0.clone())).collect();
+        self.write_log(table, &current, actions, operation, retries).await
     }
 
     async fn write_log(
@@ -365,12 +379,16 @@ impl Lake {
         Ok(commit.version() as i64)
     }
 
-    async fn put(&self, table: &'static Table, files: &[EncodedFile]) -> Result<Vec<Add>> {
+    /// Writes files into a table's folder. They belong to the table once they are committed.
+    ///
+    /// # Errors
+    /// As the store answers.
+    pub async fn stage(&self, table: &'static Table, files: &[EncodedFile]) -> Result<Vec<StagedFile>> {
         let puts = files.iter().map(|file| self.put_one(table, file));
         futures::stream::iter(puts).buffered(PUT_CONCURRENCY).try_collect().await
     }
 
-    async fn put_one(&self, table: &'static Table, file: &EncodedFile) -> Result<Add> {
+    async fn put_one(&self, table: &'static Table, file: &EncodedFile) -> Result<StagedFile> {
         let name = format!("part-{:032x}.zstd.parquet", rand::random::<u128>());
         let (path, values) = match (table.partition, file.date) {
             (Some(column), Some(date)) => {
@@ -381,7 +399,7 @@ impl Lake {
         let root = self.inner.place.prefix.clone().join(table.name);
         let location = path.split('/').fold(root, |path, part| path.join(part));
         self.put_bytes(&location, file.bytes.clone()).await?;
-        Ok(Add {
+        Ok(StagedFile(Add {
             path,
             partition_values: values,
             size: file.bytes.len() as i64,
@@ -389,7 +407,7 @@ impl Lake {
             data_change: true,
             stats: Some(file.stats.to_string()),
             ..Add::default()
-        })
+        }))
     }
 
     async fn put_bytes(&self, location: &Path, bytes: Bytes) -> Result<()> {

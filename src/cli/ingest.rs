@@ -1,0 +1,85 @@
+//! `trailhound ingest`
+
+use std::io::{IsTerminal, Write};
+
+use chrono::Utc;
+use indicatif::{ProgressBar, ProgressStyle};
+use trailhound::ingest::{IngestReport, Progress, ingest};
+use trailhound::lake::Lake;
+use trailhound::source::Source;
+
+use super::args::{IngestArgs, LakeArgs};
+use super::exit::ExitStatus;
+use super::settings::Settings;
+
+/// Runs the command.
+pub async fn run(
+    settings: &Settings,
+    source: Option<String>,
+    lake: LakeArgs,
+    args: IngestArgs,
+) -> anyhow::Result<ExitStatus> {
+    let (source, lake) = (settings.source(source)?, settings.lake(lake)?);
+    let source = Source::open(&source).await?;
+    let lake = Lake::open_or_create(&lake).await?;
+    let report = with_progress(settings, &args, &source, &lake).await?;
+    super::report::write(settings, &report)?;
+    print(&report, &mut std::io::stdout().lock())?;
+    Ok(if report.is_partial() || report.interrupted { ExitStatus::Failed } else { ExitStatus::Fine })
+}
+
+/// Ingests with a progress bar on a terminal, and ends after the current commit when asked to.
+pub async fn with_progress(
+    settings: &Settings,
+    args: &IngestArgs,
+    source: &Source,
+    lake: &Lake,
+) -> anyhow::Result<IngestReport> {
+    let bar = bar();
+    let observer = |progress: Progress| {
+        bar.set_length(progress.objects);
+        bar.set_position(progress.done);
+    };
+    let stop = super::signal::stop_on_signal();
+    let report = ingest(source, lake, &settings.ingest(args), Utc::now(), &stop, &observer).await;
+    bar.finish_and_clear();
+    Ok(report?)
+}
+
+fn bar() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{spinner} {pos}/{len} objects  {bar:30}  {elapsed} (eta {eta})");
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// A summary for people.
+pub fn print(report: &IngestReport, out: &mut dyn Write) -> std::io::Result<()> {
+    let objects = &report.objects;
+    writeln!(
+        out,
+        "objects  {} found, {} known, {} read, {} rejected, {} failed",
+        objects.listed, objects.known, objects.read, objects.rejected, objects.failed
+    )?;
+    for (kind, count) in &objects.skipped {
+        writeln!(out, "skipped  {count} {kind:?}")?;
+    }
+    writeln!(
+        out,
+        "records  {} seen -> {} rows, {} duplicates, {} rejects",
+        report.records, report.rows, report.duplicates, report.rejects
+    )?;
+    for (reason, count) in &report.rejects_by_reason {
+        writeln!(out, "rejects  {count} {reason}")?;
+    }
+    writeln!(
+        out,
+        "bytes    {} stored, {} of JSON, {} of Parquet in {} commits",
+        report.bytes.stored, report.bytes.json, report.bytes.written, report.commits
+    )?;
+    if report.interrupted {
+        writeln!(out, "stopped  on request; run again for the rest")?;
+    }
+    Ok(())
+}

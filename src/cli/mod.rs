@@ -1,0 +1,75 @@
+//! The edge: the only home of the command line, the environment, the clock and the standard streams.
+//!
+//! Owns: literal arguments -> resolved settings -> a pipeline -> printed results and an exit status.
+
+mod args;
+mod config;
+mod exit;
+mod ingest;
+mod report;
+mod settings;
+mod signal;
+
+use clap::Parser;
+
+use args::{Cli, Command, LogFormat};
+pub use exit::ExitStatus;
+use settings::Settings;
+
+/// Parses, runs and reports; everything but the exit itself.
+pub fn main() -> ExitStatus {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let status = if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Fine };
+            let _ = error.print();
+            return status;
+        }
+    };
+    match run(cli) {
+        Ok(status) => status,
+        Err(error) if is_broken_pipe(&error) => ExitStatus::Fine,
+        Err(error) => {
+            eprintln!("trailhound: {error:#}");
+            ExitStatus::of(&error)
+        }
+    }
+}
+
+/// Whoever reads our output may stop reading; that is no failure of ours.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
+    let settings = Settings::resolve(cli.global)?;
+    start_logging(&settings);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(settings.threads).enable_all().build()?;
+    runtime.block_on(dispatch(cli.command, &settings))
+}
+
+async fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<ExitStatus> {
+    match command {
+        Command::Ingest { source, lake, ingest } => ingest::run(settings, source, lake, ingest).await,
+    }
+}
+
+/// Libraries that log an error before they return it: we say it once, with what to do about it.
+const QUIET: &str = "deltalake_core=off,delta_kernel=off,buoyant_kernel=off,buoyant_kernel_engine=off";
+
+fn start_logging(settings: &Settings) {
+    let filter = match settings.log.as_deref() {
+        None => format!("error,trailhound=info,{QUIET}"),
+        Some(level) if !level.contains('=') => format!("error,trailhound={level},{QUIET}"),
+        Some(filter) => filter.to_owned(),
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    match settings.log_format {
+        LogFormat::Json => builder.json().init(),
+        LogFormat::Text => builder.with_ansi(ansi).init(),
+    }
+}

@@ -1,0 +1,100 @@
+//! Resolved settings: flag > environment (both clap's) > file > default.
+
+use std::path::PathBuf;
+
+use trailhound::aws::AwsOptions;
+use trailhound::error::{Error, ErrorKind, Result};
+use trailhound::ingest::IngestOptions;
+use trailhound::lake::LakeOptions;
+use trailhound::source::SourceOptions;
+
+use super::args::{GlobalArgs, IngestArgs, LakeArgs, LogFormat};
+use super::config::FileConfig;
+
+/// Memory for buffers and caches unless configured otherwise, in bytes.
+const DEFAULT_MEMORY: u64 = 512 << 20;
+
+/// What every command knows.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Who we are at AWS.
+    pub aws: AwsOptions,
+    /// Threads that compute.
+    pub threads: usize,
+    /// Bytes.
+    pub memory_limit: u64,
+    /// Where the run's report goes.
+    pub report: Option<PathBuf>,
+    /// Form of the diagnostics.
+    pub log_format: LogFormat,
+    /// Filter of the diagnostics.
+    pub log: Option<String>,
+    file: FileConfig,
+}
+
+impl Settings {
+    /// Joins the flags with the configuration file.
+    ///
+    /// # Errors
+    /// `Usage` where the file is wrong.
+    pub fn resolve(args: GlobalArgs) -> Result<Self> {
+        let home = std::env::var_os("HOME").map(PathBuf::from);
+        let file = FileConfig::load(args.config.as_deref(), home.as_deref())?;
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let threads = args.threads.or(file.threads).unwrap_or(cores);
+        if threads == 0 {
+            return Err(Error::new(ErrorKind::Usage, "--threads must be at least 1"));
+        }
+        Ok(Self {
+            aws: AwsOptions {
+                endpoint_url: args.endpoint_url.or_else(|| file.endpoint_url.clone()),
+                region: args.region.or_else(|| file.region.clone()),
+                profile: args.profile.or_else(|| file.profile.clone()),
+                assume_role_arn: args.assume_role_arn.or_else(|| file.assume_role_arn.clone()),
+            },
+            threads,
+            memory_limit: args.memory_limit.or(file.memory_limit).map_or(DEFAULT_MEMORY, |size| size.0),
+            report: args.report,
+            log_format: args.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
+            log: args.log,
+            file,
+        })
+    }
+
+    /// The lake to work on.
+    ///
+    /// # Errors
+    /// `Usage` where none is named.
+    pub fn lake(&self, args: LakeArgs) -> Result<LakeOptions> {
+        let location = args.lake.or_else(|| self.file.lake.clone()).ok_or_else(|| {
+            Error::new(ErrorKind::Usage, "no lake is named").hint("add --lake FOLDER or --lake s3://bucket/prefix")
+        })?;
+        Ok(LakeOptions { location, aws: self.aws.clone() })
+    }
+
+    /// The source to read.
+    ///
+    /// # Errors
+    /// `Usage` where none is named.
+    pub fn source(&self, source: Option<String>) -> Result<SourceOptions> {
+        let location = source.or_else(|| self.file.source.clone()).ok_or_else(|| {
+            Error::new(ErrorKind::Usage, "no source is named").hint("give s3://bucket/prefix, a folder or a file")
+        })?;
+        Ok(SourceOptions { location, aws: self.aws.clone() })
+    }
+
+    /// Bounds of an ingest.
+    pub fn ingest(&self, args: &IngestArgs) -> IngestOptions {
+        let default = IngestOptions::default();
+        let size = |flag: Option<super::config::Size>, file: Option<super::config::Size>, default: u64| {
+            flag.or(file).map_or(default, |size| size.0)
+        };
+        IngestOptions {
+            threads: self.threads,
+            concurrency: args.concurrency.or(self.file.concurrency).unwrap_or(default.concurrency),
+            memory_limit: self.memory_limit,
+            max_object_size: size(args.max_object_size, self.file.max_object_size, default.max_object_size),
+            commit_bytes: size(args.commit_bytes, self.file.commit_bytes, default.commit_bytes),
+        }
+    }
+}

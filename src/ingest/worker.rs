@@ -1,0 +1,357 @@
+//! One worker: objects in, Parquet files out.
+//!
+//! Owns: the buffers that are reused from object to object, and the files under construction, one per day of events.
+//! Invariant: memory does not grow with the number of objects: rows are encoded every few megabytes, and only a few
+//! days are open at a time.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::seen::Seen;
+use crate::batch::{BatchBuilder, Identified, identify, time};
+use crate::decode;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{EventKey, Reject, RejectReason, Tally};
+use crate::lake::{EncodedFile, FileWriter, hour_of};
+use crate::parse::{Chunk, Parser, Visitor};
+use crate::schema::EVENTS;
+use crate::source::{ObjectInfo, Payload, folder};
+
+/// Bytes of JSON whose rows are held as Arrow columns before they are encoded.
+const FLUSH_BYTES: usize = 8 << 20;
+
+/// Days of events with a file open. Objects are read in order of their day, so more are rarely needed.
+const MAX_OPEN_DAYS: usize = 8;
+
+/// Raw text of rejects held until the next commit; what comes later is kept without its text.
+const MAX_RAW_BYTES: usize = 16 << 20;
+
+/// Answers which events the lake has of some hours of one day.
+pub(super) type LoadKeys<'l> = dyn Fn(i32, &std::collections::BTreeSet<i64>) -> Result<Vec<(i64, EventKey)>> + Sync + 'l;
+
+/// Seconds of work by stage, summed over the workers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct StageSeconds {
+    /// Listing the source and reading the ledger (elapsed).
+    pub list: f64,
+    /// Waiting for objects, summed over concurrent requests.
+    pub fetch: f64,
+    /// Bytes to JSON text.
+    pub decode: f64,
+    /// JSON text to records.
+    pub parse: f64,
+    /// Telling new events from known ones.
+    pub dedupe: f64,
+    /// Records to Arrow columns.
+    pub batch: f64,
+    /// Arrow columns to Parquet.
+    pub write: f64,
+    /// Putting and committing files (elapsed).
+    pub commit: f64,
+    /// The whole run (elapsed).
+    pub total: f64,
+}
+
+impl StageSeconds {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.list += other.list;
+        self.fetch += other.fetch;
+        self.decode += other.decode;
+        self.parse += other.parse;
+        self.dedupe += other.dedupe;
+        self.batch += other.batch;
+        self.write += other.write;
+        self.commit += other.commit;
+    }
+}
+
+/// What became of an object.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ObjectDone {
+    pub object: ObjectInfo,
+    pub tally: Tally,
+    pub status: Status,
+}
+
+/// Whether an object need not be read again.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Status {
+    /// Every record is accounted for.
+    Done,
+    /// The object as a whole is broken; it stays so until it changes.
+    Rejected(String),
+    /// It could not be read this time.
+    Failed(String),
+}
+
+/// What a worker made of a batch of objects.
+#[derive(Default)]
+pub(super) struct BatchResult {
+    pub files: Vec<EncodedFile>,
+    pub done: Vec<ObjectDone>,
+    pub rejects: Vec<(ObjectInfo, Reject)>,
+    pub json_bytes: u64,
+    pub seconds: StageSeconds,
+}
+
+struct DayFile {
+    builder: BatchBuilder,
+    file: FileWriter,
+    used: u64,
+}
+
+/// A worker and its memory.
+pub(super) struct Worker {
+    parser: Parser,
+    text: Vec<u8>,
+    max_object_size: u64,
+    days: BTreeMap<i32, DayFile>,
+    spare: Vec<BatchBuilder>,
+    clock: u64,
+    raw_bytes: usize,
+    result: BatchResult,
+}
+
+impl Worker {
+    pub(super) fn new(max_object_size: u64) -> Self {
+        Self {
+            parser: Parser::default(),
+            text: Vec::new(),
+            max_object_size,
+            days: BTreeMap::new(),
+            spare: Vec::new(),
+            clock: 0,
+            raw_bytes: 0,
+            result: BatchResult::default(),
+        }
+    }
+
+    /// Notes an object that could not be fetched.
+    pub(super) fn failed(&mut self, object: ObjectInfo, error: &Error) {
+        let status = Status::Failed(error.to_string());
+        self.result.done.push(ObjectDone { object, tally: Tally::default(), status });
+    }
+
+    /// Reads one object.
+    ///
+    /// # Errors
+    /// Where the lake cannot be read or a file not be encoded: the batch cannot be committed then.
+    pub(super) fn object(
+        &mut self,
+        object: ObjectInfo,
+        payload: Payload,
+        seen: &Mutex<Seen>,
+        load: &LoadKeys<'_>,
+    ) -> Result<()> {
+        let bytes = match payload {
+            Payload::Bytes(bytes) => bytes,
+            Payload::File(path) => match timed(&mut self.result.seconds.fetch, || folder::read(&path)) {
+                Ok(bytes) => bytes.into(),
+                Err(error) => {
+                    self.failed(object, &error);
+                    return Ok(());
+                }
+            },
+        };
+        let (limit, text) = (self.max_object_size, &mut self.text);
+        if let Err(reject) = timed(&mut self.result.seconds.decode, || decode::decode(&bytes, limit, text)) {
+            self.reject_object(object, reject);
+            return Ok(());
+        }
+        self.records(object, seen, load)
+    }
+
+    fn reject_object(&mut self, object: ObjectInfo, reject: Reject) {
+        let status = Status::Rejected(format!("{}: {}", reject.reason, reject.detail));
+        self.keep(&object, reject);
+        self.result.done.push(ObjectDone { object, tally: Tally::default(), status });
+    }
+
+    fn keep(&mut self, object: &ObjectInfo, mut reject: Reject) {
+        self.raw_bytes += reject.raw.len();
+        if self.raw_bytes > MAX_RAW_BYTES {
+            reject.raw.clear();
+        }
+        self.result.rejects.push((object.clone(), reject));
+    }
+
+    fn records(&mut self, object: ObjectInfo, seen: &Mutex<Seen>, load: &LoadKeys<'_>) -> Result<()> {
+        let text = std::mem::take(&mut self.text);
+        let mut parser = std::mem::take(&mut self.parser);
+        let started = Instant::now();
+        let mut rows = Rows::new(self, &object, seen, load);
+        parser.parse(&text, &mut rows);
+        let Rows { tally, rejects, whole, error, elsewhere, .. } = rows;
+        self.result.seconds.parse += started.elapsed().saturating_sub(elsewhere).as_secs_f64();
+        self.result.json_bytes += text.len() as u64;
+        (self.text, self.parser) = (text, parser);
+        if let Some(error) = error {
+            return Err(error);
+        }
+        for reject in rejects {
+            self.keep(&object, reject);
+        }
+        let status = whole.map_or(Status::Done, Status::Rejected);
+        self.result.done.push(ObjectDone { object, tally, status });
+        Ok(())
+    }
+
+    fn append(&mut self, chunk: &Chunk<'_>, admitted: &[(usize, Identified)], object: &ObjectInfo) -> Result<()> {
+        for (index, identified) in admitted {
+            let day = identified.day();
+            self.open(day)?;
+            let Some(open) = self.days.get_mut(&day) else { continue };
+            open.builder.append(&chunk.record(*index), identified, &object.name);
+            if open.builder.bytes() >= FLUSH_BYTES {
+                let batch = open.builder.finish();
+                timed(&mut self.result.seconds.write, || open.file.write(&batch))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that a day has a file, closing the one used longest ago where too many are open.
+    fn open(&mut self, day: i32) -> Result<()> {
+        self.clock += 1;
+        if let Some(open) = self.days.get_mut(&day) {
+            open.used = self.clock;
+            return Ok(());
+        }
+        if self.days.len() >= MAX_OPEN_DAYS
+            && let Some(oldest) = self.days.iter().min_by_key(|(_, open)| open.used).map(|(&day, _)| day)
+        {
+            self.close(oldest)?;
+        }
+        let builder = self.spare.pop().unwrap_or_default();
+        self.days.insert(day, DayFile { builder, file: FileWriter::new(&EVENTS)?, used: self.clock });
+        Ok(())
+    }
+
+    fn close(&mut self, day: i32) -> Result<()> {
+        let Some(DayFile { mut builder, mut file, .. }) = self.days.remove(&day) else { return Ok(()) };
+        let batch = builder.finish();
+        self.spare.push(builder);
+        let encoded = timed(&mut self.result.seconds.write, || {
+            file.write(&batch)?;
+            file.finish(Some(time::date_of(day)))
+        })?;
+        self.result.files.push(encoded);
+        Ok(())
+    }
+
+    /// Ends the batch and hands over what became of it.
+    ///
+    /// # Errors
+    /// Where a file cannot be encoded.
+    pub(super) fn finish(&mut self) -> Result<BatchResult> {
+        while let Some(&day) = self.days.keys().next() {
+            self.close(day)?;
+        }
+        self.raw_bytes = 0;
+        Ok(std::mem::take(&mut self.result))
+    }
+}
+
+fn timed<T>(seconds: &mut f64, work: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let result = work();
+    *seconds += started.elapsed().as_secs_f64();
+    result
+}
+
+/// The records of one object on their way to rows.
+struct Rows<'w> {
+    worker: &'w mut Worker,
+    object: &'w ObjectInfo,
+    seen: &'w Mutex<Seen>,
+    load: &'w LoadKeys<'w>,
+    tally: Tally,
+    rejects: Vec<Reject>,
+    /// Why the object as a whole is rejected.
+    whole: Option<String>,
+    error: Option<Error>,
+    /// Time spent in here, which is not the parser's.
+    elsewhere: Duration,
+}
+
+impl<'w> Rows<'w> {
+    fn new(worker: &'w mut Worker, object: &'w ObjectInfo, seen: &'w Mutex<Seen>, load: &'w LoadKeys<'w>) -> Self {
+        let (tally, rejects) = (Tally::default(), Vec::new());
+        Self { worker, object, seen, load, tally, rejects, whole: None, error: None, elsewhere: Duration::ZERO }
+    }
+
+    fn take(&mut self, chunk: &Chunk<'_>) -> Result<()> {
+        let started = Instant::now();
+        let mut identified = Vec::with_capacity(chunk.records().len());
+        for (index, record) in chunk.records().enumerate() {
+            self.tally.seen += 1;
+            match identify(&record) {
+                Ok(known) => identified.push((index, known)),
+                Err(reject) => {
+                    self.tally.rejects += 1;
+                    self.rejects.push(reject);
+                }
+            }
+        }
+        let total = identified.len();
+        let mut dedupe = 0.0;
+        timed(&mut dedupe, || self.admit(&mut identified))?;
+        self.tally.rows += identified.len() as u64;
+        self.tally.duplicates += (total - identified.len()) as u64;
+        let write = self.worker.result.seconds.write;
+        self.worker.append(chunk, &identified, self.object)?;
+        let write = self.worker.result.seconds.write - write;
+        self.worker.result.seconds.dedupe += dedupe;
+        self.worker.result.seconds.batch += started.elapsed().as_secs_f64() - dedupe - write;
+        Ok(())
+    }
+
+    /// Keeps the events that are new.
+    fn admit(&self, events: &mut Vec<(usize, Identified)>) -> Result<()> {
+        let mut seen = self.seen.lock().map_err(|_| Error::new(ErrorKind::Internal, "another worker panicked"))?;
+        let mut unknown = seen.unknown(events.iter().map(|(_, event)| hour_of(event.time)));
+        while let Some(&first) = unknown.first() {
+            let day = first.div_euclid(24);
+            let rest = unknown.split_off(&((day + 1) * 24));
+            let keys = (self.load)(day as i32, &unknown)?;
+            seen.learn(&unknown, keys);
+            unknown = rest;
+        }
+        events.retain(|(_, event)| seen.admit(hour_of(event.time), event.key));
+        Ok(())
+    }
+}
+
+impl Visitor for Rows<'_> {
+    fn chunk(&mut self, chunk: &Chunk<'_>) {
+        let started = Instant::now();
+        if self.error.is_none()
+            && let Err(error) = self.take(chunk)
+        {
+            self.error = Some(error);
+        }
+        self.elsewhere += started.elapsed();
+    }
+
+    fn reject(&mut self, reject: Reject) {
+        match reject.position {
+            Some(_) => {
+                self.tally.seen += 1;
+                self.tally.rejects += 1;
+            }
+            None => self.whole = Some(whole(&reject)),
+        }
+        self.rejects.push(reject);
+    }
+}
+
+fn whole(reject: &Reject) -> String {
+    let hint = match reject.reason {
+        RejectReason::NoRecords => " (is it a CloudTrail log?)",
+        _ => "",
+    };
+    format!("{}: {}{hint}", reject.reason, reject.detail)
+}
