@@ -2,13 +2,14 @@
 -- question: Which roles were reached through another role, and who was at the start?
 -- param days integer = 7: length of the window, counted back from `until`
 -- param until timestamp = newest: end of the window; the newest event unless given
+-- param since timestamp = until - days: start of the window, not in it
 -- param limit integer = 200: rows at most
 -- attack: T1550.001 Use Alternate Authentication Material: Application Access Token
 WITH RECURSIVE hops AS (
   SELECT actor, useridentity.accesskeyid AS key_used, responseelements -> 'credentials' ->> 'accessKeyId' AS key_made,
          requestparameters ->> 'roleArn' AS role, eventtime
   FROM events
-  WHERE eventsource = 'sts.amazonaws.com' AND eventname LIKE 'AssumeRole%' AND outcome = 'success' AND eventtime > $until - $days * INTERVAL '1 day' AND eventtime <= $until
+  WHERE eventsource = 'sts.amazonaws.com' AND eventname LIKE 'AssumeRole%' AND outcome = 'success' AND eventtime > $since AND eventtime <= $until
 ), chains AS (
   SELECT coalesce(actor, key_used, 'unknown') AS origin, coalesce(actor, key_used, 'unknown') || ' -> ' || role AS chain, role,
          key_made, eventtime AS started, eventtime AS ended, 1 AS depth

@@ -2,13 +2,14 @@
 -- question: Who failed to sign in, from where, how often, and did it work in the end?
 -- param days integer = 7: length of the window, counted back from `until`
 -- param until timestamp = newest: end of the window; the newest event unless given
+-- param since timestamp = until - days: start of the window, not in it
 -- param limit integer = 100: rows at most
 -- attack: T1110 Brute Force
 WITH logins AS (
   SELECT coalesce(useridentity.username, actor, useridentity.type) AS name, recipientaccountid, sourceipaddress, outcome,
          eventtime
   FROM events
-  WHERE eventname = 'ConsoleLogin' AND eventtime > $until - $days * INTERVAL '1 day' AND eventtime <= $until
+  WHERE eventname = 'ConsoleLogin' AND eventtime > $since AND eventtime <= $until
 )
 SELECT name, recipientaccountid, sourceipaddress,
        count(*) FILTER (WHERE outcome <> 'success') AS failures,

@@ -2,6 +2,7 @@
 -- question: Which long-lived keys were made, by whom for whom, and when were they first used from where?
 -- param days integer = 30: length of the window, counted back from `until`
 -- param until timestamp = newest: end of the window; the newest event unless given
+-- param since timestamp = until - days: start of the window, not in it
 -- param limit integer = 200: rows at most
 -- attack: T1098.001 Account Manipulation: Additional Cloud Credentials
 WITH made AS (
@@ -9,7 +10,7 @@ WITH made AS (
          coalesce(responseelements -> 'accessKey' ->> 'userName', requestparameters ->> 'userName') AS for_user,
          responseelements -> 'accessKey' ->> 'accessKeyId' AS accesskeyid
   FROM events
-  WHERE eventname = 'CreateAccessKey' AND outcome = 'success' AND eventtime > $until - $days * INTERVAL '1 day' AND eventtime <= $until
+  WHERE eventname = 'CreateAccessKey' AND outcome = 'success' AND eventtime > $since AND eventtime <= $until
 ), uses AS (
   SELECT useridentity.accesskeyid AS accesskeyid, min(eventtime) AS first_use, count(*) AS events,
          first_value(sourceipaddress ORDER BY eventtime, eventid) AS first_address

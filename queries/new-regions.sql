@@ -2,6 +2,7 @@
 -- question: In which regions did an account start to act within the window, having been active elsewhere before?
 -- param days integer = 7: length of the window, counted back from `until`
 -- param until timestamp = newest: end of the window; the newest event unless given
+-- param since timestamp = until - days: start of the window, not in it
 -- param limit integer = 100: rows at most
 -- attack: T1535 Unused/Unsupported Cloud Regions
 WITH regions AS (
@@ -16,7 +17,7 @@ WITH regions AS (
 )
 SELECT regions.recipientaccountid, awsregion, regions.first_seen, first_actor, first_call, actors, events
 FROM regions JOIN accounts ON regions.recipientaccountid = accounts.recipientaccountid
-WHERE regions.first_seen > $until - $days * INTERVAL '1 day'
-  AND accounts.first_seen <= $until - $days * INTERVAL '1 day'
+WHERE regions.first_seen > $since
+  AND accounts.first_seen <= $since
 ORDER BY regions.first_seen, regions.recipientaccountid, awsregion
 LIMIT $limit

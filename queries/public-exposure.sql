@@ -2,6 +2,7 @@
 -- question: Which buckets, networks, images, snapshots and functions did someone open to everybody?
 -- param days integer = 30: length of the window, counted back from `until`
 -- param until timestamp = newest: end of the window; the newest event unless given
+-- param since timestamp = until - days: start of the window, not in it
 -- param limit integer = 200: rows at most
 -- attack: T1562.007 Impair Defenses: Disable or Modify Cloud Firewall
 WITH changes AS (
@@ -10,7 +11,7 @@ WITH changes AS (
          coalesce(json_get_array(requestparameters, 'bucketPolicy', 'Statement'),
                   make_array(json_get_json(requestparameters, 'bucketPolicy', 'Statement'))) AS statements
   FROM events
-  WHERE outcome = 'success' AND eventtime > $until - $days * INTERVAL '1 day' AND eventtime <= $until
+  WHERE outcome = 'success' AND eventtime > $since AND eventtime <= $until
     AND eventname IN ('PutBucketPolicy', 'PutBucketAcl', 'PutObjectAcl', 'DeleteBucketPublicAccessBlock',
       'PutBucketPublicAccessBlock', 'DeleteAccountPublicAccessBlock', 'PutAccountPublicAccessBlock',
       'AuthorizeSecurityGroupIngress', 'ModifySnapshotAttribute', 'ModifyImageAttribute', 'ModifyDBSnapshotAttribute',

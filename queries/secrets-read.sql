@@ -2,6 +2,7 @@
 -- question: Who read how many different secrets, and from where?
 -- param days integer = 7: length of the window, counted back from `until`
 -- param until timestamp = newest: end of the window; the newest event unless given
+-- param since timestamp = until - days: start of the window, not in it
 -- param limit integer = 50: rows at most
 -- attack: T1555.006 Credentials from Password Stores: Cloud Secrets Management Stores
 WITH reads AS (
@@ -11,7 +12,7 @@ WITH reads AS (
   FROM events
   WHERE (eventsource = 'secretsmanager.amazonaws.com' AND eventname IN ('GetSecretValue', 'BatchGetSecretValue')
       OR eventsource = 'ssm.amazonaws.com' AND eventname IN ('GetParameter', 'GetParameters', 'GetParametersByPath'))
-    AND eventtime > $until - $days * INTERVAL '1 day' AND eventtime <= $until
+    AND eventtime > $since AND eventtime <= $until
 )
 SELECT actor, eventsource, count(DISTINCT secret) FILTER (WHERE outcome = 'success') AS secrets,
        count(*) FILTER (WHERE outcome = 'success') AS reads, count(*) FILTER (WHERE outcome <> 'success') AS failed,

@@ -2,12 +2,13 @@
 -- question: Who stopped, deleted or narrowed what watches the accounts, or tried to?
 -- param days integer = 30: length of the window, counted back from `until`
 -- param until timestamp = newest: end of the window; the newest event unless given
+-- param since timestamp = until - days: start of the window, not in it
 -- param limit integer = 200: rows at most
 -- attack: T1562.008 Impair Defenses: Disable or Modify Cloud Logs
 SELECT eventtime, recipientaccountid, awsregion, actor, eventsource, eventname, outcome, sourceipaddress, requestparameters,
        eventid
 FROM events
-WHERE eventtime > $until - $days * INTERVAL '1 day' AND eventtime <= $until
+WHERE eventtime > $since AND eventtime <= $until
   AND (eventsource = 'cloudtrail.amazonaws.com' AND eventname IN ('StopLogging', 'DeleteTrail', 'UpdateTrail', 'PutEventSelectors',
          'PutInsightSelectors', 'StopEventDataStoreIngestion', 'DeleteEventDataStore', 'UpdateEventDataStore')
     OR eventsource = 'config.amazonaws.com' AND eventname IN ('StopConfigurationRecorder', 'DeleteConfigurationRecorder',

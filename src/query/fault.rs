@@ -6,6 +6,7 @@
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
+use parquet::errors::ParquetError;
 
 use crate::error::{Error, ErrorKind};
 
@@ -19,7 +20,7 @@ pub(super) fn of(error: &DataFusionError) -> Error {
         }
         DataFusionError::ObjectStore(error) => store(error),
         DataFusionError::IoError(error) => Error::new(ErrorKind::Unavailable, format!("cannot run the query: {error}")),
-        DataFusionError::ParquetError(error) => broken_file(error),
+        DataFusionError::ParquetError(error) => parquet(error),
         DataFusionError::ArrowError(error, _) => arrow(error),
         DataFusionError::Internal(text) => Error::new(ErrorKind::Internal, format!("cannot run the query: {text}"))
             .hint("this is a bug; the query in other words may work"),
@@ -68,21 +69,40 @@ fn arrow(error: &ArrowError) -> Error {
     }
 }
 
+fn parquet(error: &ParquetError) -> Error {
+    match error {
+        ParquetError::External(inner) => match inner.downcast_ref() {
+            Some(error) => store(error),
+            None => broken_file(inner),
+        },
+        // The reader of footers keeps only the text of what the store said.
+        ParquetError::General(text) if text.contains(STORE) => store_said(text.rsplit(STORE).next().unwrap_or(text)),
+        other => broken_file(other),
+    }
+}
+
+/// What DataFusion puts before the words of a store.
+const STORE: &str = "Object Store error: ";
+
 fn broken_file(error: &impl ToString) -> Error {
     Error::new(ErrorKind::BadInput, format!("cannot read a file of the lake: {}", error.to_string()))
         .hint("the file is damaged; ingest its day again")
 }
 
 fn store(error: &object_store::Error) -> Error {
-    use object_store::Error as Store;
-    let (kind, hint) = match error {
-        Store::NotFound { .. } => (ErrorKind::Conflict, "the lake changed under the query; run it again"),
-        Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => {
-            (ErrorKind::Denied, "check the credentials and their right to read the lake")
-        }
-        _ => (ErrorKind::Unavailable, "run the query again later"),
+    store_said(&error.to_string())
+}
+
+/// Sorts a store's error by its words, which are the same whether or not the error itself has come through.
+fn store_said(text: &str) -> Error {
+    let (kind, hint) = if text.starts_with("Object at location") && text.contains(" not found") {
+        (ErrorKind::Conflict, "the lake changed under the query; run it again")
+    } else if text.contains("lacked the necessary privileges") || text.contains("lacked valid authentication") {
+        (ErrorKind::Denied, "check the credentials and their right to read the lake")
+    } else {
+        (ErrorKind::Unavailable, "run the query again later")
     };
-    Error::new(kind, format!("cannot read the lake: {error}")).hint(hint)
+    Error::new(kind, format!("cannot read the lake: {text}")).hint(hint)
 }
 
 #[cfg(test)]
@@ -98,8 +118,32 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_gone_is_a_conflict() {
-        let gone = object_store::Error::NotFound { path: "a.parquet".into(), source: "gone".into() };
-        assert_eq!(of(&DataFusionError::ObjectStore(Box::new(gone))).kind(), ErrorKind::Conflict);
+    fn a_store_is_understood_through_every_wrapping() {
+        use object_store::Error as Store;
+        type Make = fn() -> Store;
+        let cases: [(Make, ErrorKind); 4] = [
+            (|| Store::NotFound { path: "a".into(), source: "x".into() }, ErrorKind::Conflict),
+            (|| Store::PermissionDenied { path: "a".into(), source: "x".into() }, ErrorKind::Denied),
+            (|| Store::Unauthenticated { path: "a".into(), source: "x".into() }, ErrorKind::Denied),
+            (|| Store::Generic { store: "S3", source: "x".into() }, ErrorKind::Unavailable),
+        ];
+        for (make, kind) in cases {
+            let text = DataFusionError::ObjectStore(Box::new(make())).to_string();
+            let wrapped = [
+                DataFusionError::ObjectStore(Box::new(make())),
+                DataFusionError::External(Box::new(make())),
+                DataFusionError::ParquetError(Box::new(ParquetError::External(Box::new(make())))),
+                DataFusionError::ParquetError(Box::new(ParquetError::General(format!("no footer of a: {text}")))),
+            ];
+            for error in wrapped {
+                assert_eq!(of(&error).kind(), kind, "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_is_bad_input() {
+        let error = DataFusionError::ParquetError(Box::new(ParquetError::General("no magic".into())));
+        assert_eq!(of(&error).kind(), ErrorKind::BadInput);
     }
 }

@@ -50,8 +50,7 @@ pub fn session(snapshots: &[TableSnapshot], options: &QueryOptions) -> Result<Se
         .with_config(config(options))
         .with_runtime_env(runtime(snapshots, options)?)
         .with_default_features()
-        // What COPY and CREATE EXTERNAL TABLE are made of: they are refused, and they could not work either.
-        .with_file_formats(Vec::new())
+        // CREATE EXTERNAL TABLE is refused, and it could not work either.
         .with_table_factories(HashMap::new())
         .build();
     functions::register(&mut state)?;

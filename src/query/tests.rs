@@ -3,9 +3,9 @@ use arrow::datatypes::{DataType, Field, Fields, Int64Type, Schema, SchemaRef};
 use arrow::util::pretty::pretty_format_batches;
 use bytes::Bytes;
 use datafusion::common::ScalarValue;
+use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
 
@@ -134,6 +134,28 @@ async fn files_are_pruned_by_partition_and_by_bounds() {
 }
 
 #[tokio::test]
+async fn filters_reach_the_parquet_reader() {
+    let plan = plan_text(&ctx().await, "SELECT eventtime FROM events WHERE eventname = 'GetObject'").await;
+    assert!(plan.contains("pruning_predicate=") && plan.contains("eventname_min"), "{plan}");
+}
+
+#[tokio::test]
+async fn a_limit_and_an_order_are_kept() {
+    let ctx = ctx().await;
+    let rows = |batches: Vec<RecordBatch>| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+    for (sql, expected) in [
+        ("SELECT * FROM events LIMIT 3", 3),
+        ("SELECT eventname FROM events WHERE event_date = '1970-01-02' LIMIT 12", 12),
+        ("SELECT eventname FROM events WHERE useridentity.type = 'AssumedRole' LIMIT 25", 25),
+        ("SELECT eventname FROM events LIMIT 100 OFFSET 35", 5),
+    ] {
+        assert_eq!(rows(collect(&ctx, sql).await.unwrap()), expected, "{sql}");
+    }
+    let first = "SELECT CAST(eventtime AS BIGINT) AS micros FROM events ORDER BY eventtime DESC LIMIT 1";
+    assert_eq!(number(&ctx, first).await, (24 + 9) * HOUR);
+}
+
+#[tokio::test]
 async fn counting_opens_no_file() {
     let ctx = ctx().await;
     for (sql, expected) in
@@ -142,6 +164,9 @@ async fn counting_opens_no_file() {
         assert!(!plan_text(&ctx, sql).await.contains("DataSourceExec: file_groups"), "{sql}");
         assert_eq!(number(&ctx, sql).await, expected);
     }
+    assert_eq!(number(&ctx, "SELECT count(DISTINCT event_date) FROM events").await, 2);
+    assert_eq!(number(&ctx, "SELECT count(DISTINCT eventname) FROM events").await, 3);
+    assert_eq!(number(&ctx, "SELECT count(eventname) FROM events").await, 40);
     let newest = collect(&ctx, "SELECT max(event_date) FROM events").await.unwrap();
     assert_eq!(ScalarValue::try_from_array(newest[0].column(0), 0).unwrap(), ScalarValue::Date32(Some(1)));
 }
@@ -181,7 +206,7 @@ async fn a_partition_value_that_is_no_date_is_told() {
     let store = InMemory::new();
     let mut broken = file(&store, 0, "GetObject").await;
     broken.partition = Some("yesterday".into());
-    let error = session(&[snapshot(store, vec![broken])], &options()).unwrap_err();
+    let error = session(&[snapshot(store, vec![broken])], &options()).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::BadInput);
     assert!(error.to_string().contains("its event_date \"yesterday\" is not a date"), "{error}");
 }
@@ -258,8 +283,8 @@ async fn no_other_file_can_be_reached() {
         assert_eq!(error.kind(), ErrorKind::Usage, "{sql}: {error}");
     }
     let runtime = ctx.runtime_env();
-    assert!(runtime.object_store(Url::parse("file:///").unwrap()).is_err());
-    assert!(runtime.object_store(Url::parse("memory://lake").unwrap()).is_ok());
+    assert!(runtime.object_store_registry.get_store(&Url::parse("file:///").unwrap()).is_err());
+    assert!(runtime.object_store_registry.get_store(&Url::parse("memory://lake").unwrap()).is_ok());
 }
 
 #[tokio::test]
@@ -276,7 +301,9 @@ async fn looking_around_is_allowed() {
 #[tokio::test]
 async fn errors_of_the_user_say_what_is_wrong() {
     let ctx = ctx().await;
+    let deep = format!("SELECT {}1{}", "(".repeat(5_000), ")".repeat(5_000));
     for (sql, part) in [
+        (deep.as_str(), "it is nested too deeply"),
         ("", "the query is empty"),
         ("SELEKT 1", "cannot read the SQL: "),
         ("SELECT eventnme FROM events", "eventname"),

@@ -3,10 +3,10 @@
 //! Owns: reading each type, and the errors that name the parameter and what it takes.
 //! Invariant: every placeholder of the query gets exactly one value; no text becomes SQL.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use datafusion::common::{ParamValues, ScalarValue};
 
-use super::{Default, Kind, NamedQuery, Parameter};
+use super::{Fallback, Kind, NamedQuery, Parameter};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Binds `(name, text)` pairs to a query's parameters. `newest` is the time of the newest event, for the parameters
@@ -23,28 +23,41 @@ pub fn bind(query: &NamedQuery, given: &[(String, String)], newest: Option<DateT
             return Err(Error::new(ErrorKind::Usage, format!("parameter {name} is given twice")).hint("give it once"));
         }
     }
-    let values = query.parameters.iter().map(|parameter| {
+    let mut values: Vec<(String, ScalarValue)> = Vec::with_capacity(query.parameters.len());
+    for parameter in &query.parameters {
         let text = given.iter().find(|(name, _)| *name == parameter.name).map(|(_, text)| text.as_str());
-        Ok((parameter.name.clone(), choose(query, parameter, text, newest)?))
-    });
-    Ok(ParamValues::from(values.collect::<Result<Vec<_>>>()?))
+        let value = match (text, &parameter.default) {
+            (Some(text), _) => value(parameter.kind, text).ok_or_else(|| wrong(parameter, text))?,
+            (None, Fallback::Value(value)) => value.clone(),
+            (None, Fallback::Newest) => instant(newest),
+            (None, Fallback::DaysBefore) => days_before(&values)?,
+            (None, Fallback::Required) => return Err(missing(query, parameter)),
+        };
+        values.push((parameter.name.clone(), value));
+    }
+    Ok(ParamValues::from(values))
 }
 
-fn choose(
-    query: &NamedQuery,
-    parameter: &Parameter,
-    text: Option<&str>,
-    newest: Option<DateTime<Utc>>,
-) -> Result<ScalarValue> {
-    match (text, &parameter.default) {
-        (Some(text), _) => value(parameter.kind, text).ok_or_else(|| wrong(parameter, text)),
-        (None, Default::Value(value)) => Ok(value.clone()),
-        (None, Default::Newest) => Ok(instant(newest)),
-        (None, Default::Required) => {
-            Err(Error::new(ErrorKind::Usage, format!("query {} needs {}", query.name, parameter.name))
-                .hint(format!("give --param {}=…: {}", parameter.name, parameter.help)))
-        }
+/// `until` less `days`; NULL where there is no `until`.
+fn days_before(values: &[(String, ScalarValue)]) -> Result<ScalarValue> {
+    let get = |name: &str| values.iter().find(|(other, _)| other == name).map(|(_, value)| value);
+    let (Some(ScalarValue::TimestampMicrosecond(Some(until), _)), Some(ScalarValue::Int64(Some(days)))) =
+        (get("until"), get("days"))
+    else {
+        return Ok(instant(None));
+    };
+    let start = TimeDelta::try_days(*days)
+        .and_then(|length| DateTime::from_timestamp_micros(*until)?.checked_sub_signed(length));
+    match start {
+        Some(start) => Ok(instant(Some(start))),
+        None => Err(Error::new(ErrorKind::Usage, format!("{days} days are more than a calendar has"))
+            .hint("give fewer days, or --param since=…")),
     }
+}
+
+fn missing(query: &NamedQuery, parameter: &Parameter) -> Error {
+    Error::new(ErrorKind::Usage, format!("query {} needs {}", query.name, parameter.name))
+        .hint(format!("give --param {}=…: {}", parameter.name, parameter.help))
 }
 
 fn unknown(query: &NamedQuery, name: &str) -> Error {
@@ -114,8 +127,10 @@ mod tests {
         let values = bound("top-denied", &[("days", "30"), ("until", "2026-01-31")]).unwrap();
         assert_eq!(of(&values, "days"), ScalarValue::Int64(Some(30)));
         assert_eq!(of(&values, "limit"), ScalarValue::Int64(Some(20)));
-        let midnight = DateTime::parse_from_rfc3339("2026-01-31T00:00:00Z").unwrap().timestamp_micros();
-        assert_eq!(of(&values, "until"), ScalarValue::TimestampMicrosecond(Some(midnight), Some("UTC".into())));
+        assert_eq!(of(&values, "until"), instant(time("2026-01-31T00:00:00Z")));
+        assert_eq!(of(&values, "since"), instant(time("2026-01-01T00:00:00Z")));
+        let values = bound("top-denied", &[("since", "2026-01-30T12:00:00Z")]).unwrap();
+        assert_eq!(of(&values, "since"), instant(time("2026-01-30T12:00:00Z")));
     }
 
     #[test]
@@ -131,12 +146,16 @@ mod tests {
     #[test]
     fn errors_name_the_parameter_and_what_it_takes() {
         for (given, expected) in [
-            (vec![("day", "7")], "query top-denied has no parameter \"day\" (it takes days, until, limit)"),
+            (vec![("day", "7")], "query top-denied has no parameter \"day\" (it takes days, until, since, limit)"),
             (vec![("days", "-1")], "parameter days cannot be \"-1\" (give a whole number from 0)"),
             (vec![("days", "1; DROP")], "parameter days cannot be \"1; DROP\" (give a whole number from 0)"),
             (
                 vec![("until", "soon")],
                 "parameter until cannot be \"soon\" (give a time such as 2026-01-31T12:00:00Z, or a date)",
+            ),
+            (
+                vec![("until", "2026-01-31"), ("days", "99999999999")],
+                "99999999999 days are more than a calendar has (give fewer days, or --param since=…)",
             ),
             (vec![("days", "1"), ("days", "2")], "parameter days is given twice (give it once)"),
         ] {

@@ -6,6 +6,7 @@
 //! -- param actor text: the identity
 //! -- param days integer = 7: length of the window
 //! -- param until timestamp = newest: end of the window
+//! -- param since timestamp = until - days: start of the window
 //! -- attack: T1110 Brute Force
 //! SELECT …
 //! ```
@@ -13,7 +14,7 @@
 //! Owns: its grammar. A line that is not of it is an error: a misspelt word must not silently mean nothing.
 
 use super::bind::value;
-use super::{Default, Kind, NamedQuery, Parameter};
+use super::{Fallback, Kind, NamedQuery, Parameter};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Reads a query from the text of its file.
@@ -52,7 +53,11 @@ fn field(query: &mut NamedQuery, line: &str) -> std::result::Result<(), String> 
         None if key == "title" => query.title = text,
         None if key == "question" => query.question = text,
         None if key == "attack" => query.technique = Some(text),
-        Some(("param", rest)) => query.parameters.push(parameter(rest, text)?),
+        Some(("param", rest)) => {
+            let parameter = parameter(rest, text)?;
+            has_window(query, &parameter)?;
+            query.parameters.push(parameter);
+        }
         _ => return Err(format!("unknown word {key:?}")),
     }
     Ok(())
@@ -72,13 +77,24 @@ fn parameter(text: &str, help: String) -> std::result::Result<Parameter, String>
         other => return Err(format!("unknown type {other:?}")),
     };
     let default = match (kind, default) {
-        (_, None) => Default::Required,
-        (Kind::Timestamp, Some("newest")) => Default::Newest,
+        (_, None) => Fallback::Required,
+        (Kind::Timestamp, Some("newest")) => Fallback::Newest,
+        (Kind::Timestamp, Some("until - days")) => Fallback::DaysBefore,
         (_, Some(text)) => {
-            Default::Value(value(kind, text).ok_or_else(|| format!("{text:?} is no {}", kind.as_str()))?)
+            Fallback::Value(value(kind, text).ok_or_else(|| format!("{text:?} is no {}", kind.as_str()))?)
         }
     };
     Ok(Parameter { name: name.to_owned(), kind, default, help })
+}
+
+/// A window needs its end and its length first.
+fn has_window(query: &NamedQuery, parameter: &Parameter) -> std::result::Result<(), String> {
+    let has = |name, kind| query.parameters.iter().any(|other| other.name == name && other.kind == kind);
+    match parameter.default {
+        Fallback::DaysBefore if !has("until", Kind::Timestamp) => Err("no `until timestamp` above".to_owned()),
+        Fallback::DaysBefore if !has("days", Kind::Integer) => Err("no `days integer` above".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -94,8 +110,8 @@ mod tests {
         let query = parse("a", text).unwrap();
         assert_eq!((query.title.as_str(), query.question.as_str()), ("A", "B: why?"));
         assert_eq!(query.technique.as_deref(), Some("T1110 Brute Force"));
-        assert_eq!(query.parameters[0].default, Default::Value(ScalarValue::Int64(Some(7))));
-        assert_eq!(query.parameters[1].default, Default::Required);
+        assert_eq!(query.parameters[0].default, Fallback::Value(ScalarValue::Int64(Some(7))));
+        assert_eq!(query.parameters[1].default, Fallback::Required);
         assert_eq!(query.sql, text);
     }
 
@@ -105,6 +121,7 @@ mod tests {
             ("-- titel: A\n", "line 1: unknown word \"titel\""),
             ("-- title: A\n-- param n number = 7: x\n", "line 2: unknown type \"number\""),
             ("-- title: A\n-- param n integer = many: x\n", "line 2: \"many\" is no integer"),
+            ("-- param since timestamp = until - days: x\n", "line 1: no `until timestamp` above"),
             ("-- title: A\nSELECT 1", "it has no question"),
             ("SELECT 1", "it has no title"),
         ] {

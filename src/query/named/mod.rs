@@ -46,7 +46,7 @@ pub struct Parameter {
     /// What values it takes.
     pub kind: Kind,
     /// What it is where it is not given.
-    pub default: Default,
+    pub default: Fallback,
     /// What it means.
     pub help: String,
 }
@@ -78,11 +78,13 @@ impl Kind {
 
 /// Value of a parameter that is not given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Default {
+pub enum Fallback {
     /// There is none: it must be given.
     Required,
     /// The time of the newest event in the lake.
     Newest,
+    /// `days` before `until`, two parameters that stand before it.
+    DaysBefore,
     /// This one.
     Value(ScalarValue),
 }
@@ -169,7 +171,10 @@ pub async fn execute(
 ) -> Result<SendableRecordBatchStream> {
     // Bound before the lake is asked anything, so that a wrong parameter is told at once.
     bind(query, given, None)?;
-    let newest = match query.parameters.iter().any(|parameter| parameter.default == Default::Newest) {
+    let asked = |parameter: &Parameter| {
+        parameter.default == Fallback::Newest && !given.iter().any(|(name, _)| *name == parameter.name)
+    };
+    let newest = match query.parameters.iter().any(asked) {
         true => newest(ctx).await?,
         false => None,
     };
@@ -216,7 +221,8 @@ mod tests {
         for (name, text) in FILES {
             let query = parse(name, text).unwrap();
             for parameter in &query.parameters {
-                assert!(query.sql.contains(&format!("${}", parameter.name)), "{name}: {}", parameter.name);
+                let used = query.sql.contains(&format!("${}", parameter.name));
+                assert!(used || parameter.name == "days" && query.sql.contains("$since"), "{name}: {}", parameter.name);
                 assert!(!parameter.help.is_empty());
             }
         }

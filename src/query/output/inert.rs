@@ -3,6 +3,7 @@
 //! Owns: which characters act on a terminal or reorder what is read, and which cells a spreadsheet would run.
 //! Invariant: what comes out has no control character, no direction override and nothing invisible.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// True for a character that acts instead of showing: C0, DEL, C1, direction marks and overrides, zero-width and
@@ -44,7 +45,11 @@ pub(super) fn is_formula(text: &str) -> bool {
 
 /// Rewrites JSON text so that acting characters, which JSON allows raw in strings, are escapes. C0 is escaped already:
 /// JSON demands it; the line end between two rows stays.
-pub(super) fn escape_json(json: &str) -> String {
+pub(super) fn escape_json(json: &str) -> Cow<'_, str> {
+    // Nearly all logs are plain ASCII; DEL is the only character of it that acts and that JSON leaves alone.
+    if json.bytes().all(|byte| byte < 0x7f) {
+        return Cow::Borrowed(json);
+    }
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         if c == '\n' || !acts(c) {
@@ -55,7 +60,7 @@ pub(super) fn escape_json(json: &str) -> String {
             _ = write!(out, "\\u{unit:04x}");
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 #[cfg(test)]

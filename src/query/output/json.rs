@@ -45,7 +45,8 @@ impl<'a> JsonWriter<'a> {
         writer.write(batch)?;
         writer.finish()?;
         let bytes = writer.into_inner();
-        let lines = escape_json(&String::from_utf8_lossy(&bytes));
+        let text = String::from_utf8_lossy(&bytes);
+        let lines = escape_json(&text);
         match self.layout {
             Layout::Lines => self.out.write_all(lines.as_bytes())?,
             Layout::Array => lines.lines().try_for_each(|line| self.element(line))?,
