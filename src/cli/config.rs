@@ -100,7 +100,8 @@ mod tests {
 
     #[test]
     fn sizes_have_units() {
-        for (text, bytes) in [("4096", 4096), ("64M", 64 << 20), ("1g", 1 << 30), ("512 MiB", 512 << 20), ("2kb", 2048)] {
+        for (text, bytes) in [("4096", 4096), ("64M", 64 << 20), ("1g", 1 << 30), ("512 MiB", 512 << 20), ("2kb", 2048)]
+        {
             assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
         }
         for text in ["", "MiB", "1x", "-1", "99999999999G"] {

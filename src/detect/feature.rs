@@ -334,7 +334,9 @@ mod tests {
     #[test]
     fn a_person_has_one_profile_over_accounts_and_permission_sets() {
         let role = |account: &str, set: &str| {
-            format!("arn:aws:iam::{account}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_{set}_0123456789abcdef/ann")
+            format!(
+                "arn:aws:iam::{account}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_{set}_0123456789abcdef/ann"
+            )
         };
         assert_eq!(profile(&role("111111111111", "Admin")), profile(&role("222222222222", "ReadOnly")));
         assert_eq!(profile("arn:aws:iam::111111111111:role/app"), "arn:aws:iam::111111111111:role/app");

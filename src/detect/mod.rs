@@ -14,6 +14,8 @@ pub mod score;
 pub mod shape;
 mod store;
 pub mod tactic;
+#[cfg(test)]
+mod tests;
 pub mod verdict;
 pub mod workspace;
 
@@ -89,7 +91,8 @@ pub async fn detect(lake: &Lake, options: &DetectOptions, now: DateTime<Utc>) ->
     let train = train::train(lake, &options.query, now).await?;
     let snapshots = lake.snapshots().await?;
     let events = snapshots.iter().find(|snapshot| snapshot.name == schema::EVENTS.name);
-    let dates: BTreeSet<NaiveDate> = events.map(|events| train::dates(events).into_keys().collect()).unwrap_or_default();
+    let dates: BTreeSet<NaiveDate> =
+        events.map(|events| train::dates(events).into_keys().collect()).unwrap_or_default();
     let windows = windows(options, &dates, now)?;
     let workspace = Workspace::new(query::session(&snapshots, &options.query)?).await?;
     let mut report = DetectReport {
@@ -152,7 +155,7 @@ async fn detect_day(lake: &Lake, workspace: &Workspace, window: Window, min_scor
     let actors = scored.len() as u64;
     let flagged: Vec<Scored> = scored.into_iter().filter(|scored| is_finding(scored, min_score)).collect();
     let findings = explain(workspace, window, &past, &flagged, &version).await?;
-    Ok(Day { actors, baseline_days: (past.to - past.from).num_days().max(0) as u64, findings })
+    Ok(Day { actors, baseline_days: past.length_days() as u64, findings })
 }
 
 /// A rule's name holds a colon, a statistic's does not.
@@ -160,12 +163,7 @@ fn is_finding(scored: &Scored, min_score: f64) -> bool {
     scored.score >= min_score || scored.signals.iter().any(|signal| signal.name.contains(':'))
 }
 
-async fn score_day(
-    workspace: &Workspace,
-    window: Window,
-    past: &Past,
-    shape: &ShapeModel,
-) -> Result<Vec<Scored>> {
+async fn score_day(workspace: &Workspace, window: Window, past: &Past, shape: &ShapeModel) -> Result<Vec<Scored>> {
     let (actors, newcomers) = workspace.today(window, past).await?;
     Ok(actors.iter().map(|today| score::score(past, shape, &newcomers, today)).collect())
 }

@@ -35,11 +35,15 @@ pub struct Users {
     pub organization_actors: i64,
 }
 
+/// How usual a value is before anybody is known to use it, in users of one imagined actor more.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Base(pub f64);
+
 /// Probability that an actor of the account uses the value, smoothed towards the organization's rate: what a
 /// Dirichlet prior over {used, not used} with the parent's rate as mean gives, level by level. The actor's own level is
 /// [`Exposure`]: the mass it gives to values it never used.
-pub fn backoff(users: Users) -> f64 {
-    let organization = (users.organization as f64 + UNSEEN) / (users.organization_actors as f64 + 1.0);
+pub fn backoff(users: Users, base: Base) -> f64 {
+    let organization = (users.organization as f64 + base.0) / (users.organization_actors as f64 + 1.0);
     let rate = (users.account as f64 + PULL * organization) / (users.account_actors as f64 + PULL);
     rate.clamp(1e-12, 1.0)
 }
@@ -200,12 +204,9 @@ mod tests {
 
     #[test]
     fn backoff_goes_from_the_account_to_the_organization() {
-        let users = |account, organization| Users {
-            account,
-            account_actors: 20,
-            organization,
-            organization_actors: 400,
-        };
+        let users =
+            |account, organization| Users { account, account_actors: 20, organization, organization_actors: 400 };
+        let backoff = |users| backoff(users, Base(UNSEEN));
         assert!(backoff(users(10, 10)) > backoff(users(0, 200)));
         assert!(backoff(users(0, 200)) > backoff(users(0, 0)));
         let empty = backoff(Users::default());
@@ -258,7 +259,7 @@ mod tests {
         #[test]
         fn more_users_are_less_surprising(a in 0i64..50, extra in 0i64..50, n in 50i64..500) {
             let users = |k| Users { account: k, account_actors: 100, organization: k, organization_actors: n };
-            prop_assert!(backoff(users(a + extra)) >= backoff(users(a)));
+            prop_assert!(backoff(users(a + extra), Base(UNSEEN)) >= backoff(users(a), Base(UNSEEN)));
         }
     }
 }

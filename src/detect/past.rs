@@ -320,6 +320,11 @@ impl Past {
         }
     }
 
+    /// Days from the first to the last of the baseline.
+    pub fn length_days(&self) -> usize {
+        (self.to - self.from).num_days().max(0) as usize
+    }
+
     /// Number of actors of an account; of the organization for `""`.
     pub fn actors_of(&self, account: &str) -> i64 {
         self.account_actors.get(account).copied().unwrap_or(0)

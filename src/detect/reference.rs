@@ -49,7 +49,8 @@ mod tests {
     fn described() -> Priors {
         let kind = |rates: [f64; 9], calls: f64, apis: f64| {
             let mean_bits = [8.0, 5.0, 5.0, 6.0, 6.0, 5.0, 5.0, 4.0, 2.5];
-            let habit = |i: usize| (Feature::NOVELTY[i].as_str().to_owned(), Habit { rate: rates[i], mean_bits: mean_bits[i] });
+            let habit =
+                |i: usize| (Feature::NOVELTY[i].as_str().to_owned(), Habit { rate: rates[i], mean_bits: mean_bits[i] });
             let level = |volume: Volume, mean| (volume.as_str().to_owned(), Level { mean, dispersion: 1.0 });
             KindPrior {
                 habits: (0..9).map(habit).collect(),
@@ -60,8 +61,14 @@ mod tests {
             schema_version: Priors::SCHEMA_VERSION,
             learned_from: "a described organization, see models/README.md".to_owned(),
             kinds: BTreeMap::from([
-                (ActorKind::Person.as_str().to_owned(), kind([0.4, 0.1, 0.04, 0.1, 0.05, 0.05, 0.05, 0.03, 0.2], 60.0, 15.0)),
-                (ActorKind::Workload.as_str().to_owned(), kind([0.05, 0.02, 0.01, 0.05, 0.02, 0.01, 0.03, 0.01, 0.1], 100.0, 5.0)),
+                (
+                    ActorKind::Person.as_str().to_owned(),
+                    kind([0.4, 0.1, 0.04, 0.1, 0.05, 0.05, 0.05, 0.03, 0.2], 60.0, 15.0),
+                ),
+                (
+                    ActorKind::Workload.as_str().to_owned(),
+                    kind([0.05, 0.02, 0.01, 0.05, 0.02, 0.01, 0.03, 0.01, 0.1], 100.0, 5.0),
+                ),
             ]),
         }
     }
@@ -75,7 +82,8 @@ mod tests {
             let person = actor < 40;
             let usual: f64 = if person { rng.random_range(20.0..200.0) } else { rng.random_range(5.0..1000.0) };
             for day in 0..30 {
-                let calls = usual * (rng.random_range(-1.0f64..1.0) + rng.random_range(-1.0..1.0)).mul_add(0.6, 0.0).exp();
+                let calls =
+                    usual * (rng.random_range(-1.0f64..1.0) + rng.random_range(-1.0..1.0)).mul_add(0.6, 0.0).exp();
                 days.push(described_day(&mut rng, start + Days::new(day), person, calls.max(1.0)));
             }
         }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::feature::{ActorKind, Feature};
-use super::model::{Users, backoff, bits, trust};
+use super::model::{Base, UNSEEN, Users, backoff, bits, trust};
 use super::past::{DayCounts, Past, Volume};
 use super::shape::ShapeModel;
 use super::tactic::intent;
@@ -32,6 +32,14 @@ pub struct Novel {
     pub last_time: DateTime<Utc>,
     /// Who used it before.
     pub users: Users,
+}
+
+impl Novel {
+    /// Probability that an actor around uses the value.
+    pub fn around(&self) -> f64 {
+        let base = if self.feature == Feature::Api { intent(&self.value).base() } else { Base(UNSEEN) };
+        backoff(self.users, base)
+    }
 }
 
 /// A rule's hit: an event that is a finding by itself.
@@ -175,16 +183,16 @@ fn round(value: f64) -> f64 {
 /// How much of a value's surprise remains when others met it for the first time on the same day, up to `until`.
 fn alone(newcomers: &Newcomers, actor: &str, novel: &Novel, until: DateTime<Utc>) -> f64 {
     let key = (novel.feature, novel.value.clone());
-    let others = newcomers.get(&key).map_or(0, |list| {
-        list.iter().filter(|(time, name)| name != actor && *time <= until).count()
-    });
+    let others = newcomers
+        .get(&key)
+        .map_or(0, |list| list.iter().filter(|(time, name)| name != actor && *time <= until).count());
     2.0 / (2.0 + others as f64)
 }
 
 /// Bits of a new value before habits: how unusual it is around the actor, times what it would do.
 fn value_bits(newcomers: &Newcomers, actor: &str, novel: &Novel, until: DateTime<Utc>) -> f64 {
     let stake = if novel.feature == Feature::Api { intent(&novel.value).weight() } else { 1.0 };
-    bits(backoff(novel.users)) * alone(newcomers, actor, novel, until) * stake
+    bits(novel.around()) * alone(newcomers, actor, novel, until) * stake
 }
 
 fn novelty(
@@ -208,7 +216,9 @@ fn novelty(
     let unseen: f64 = rated.iter().filter(|(novel, _)| novel.users.organization == 0).map(|(_, bits)| bits).sum();
     let kind = past.kind_habit(ActorKind::of(actor), feature);
     let narrow = if feature == Feature::Network { NARROW_NETWORK } else { 1.0 };
-    let raw = own * past.habit(actor, feature).surprise(all) + (1.0 - own) * 0.5 * kind.surprise(unseen);
+    // In a lake without a past nobody did anything; only what a call would do still tells calls apart.
+    let around = if feature == Feature::Api { 0.5 } else { 0.5 * trust(past.length_days()) };
+    let raw = own * past.habit(actor, feature).surprise(all) + (1.0 - own) * around * kind.surprise(unseen);
     let bits = (raw * narrow).min(cap(feature));
     let parts = rated.iter().map(|(novel, own)| part(days, novel, bits * own / all.max(1e-9))).collect();
     (bits > 0.0).then(|| signal(feature.as_str(), bits, parts))
@@ -232,7 +242,7 @@ fn part(days: usize, novel: &Novel, credit: f64) -> Part {
     );
     let seen_around = match users.organization {
         0 => Frequency::Unseen,
-        _ => frequency(backoff(users)),
+        _ => frequency(novel.around()),
     };
     // The actor's own level, as if the surroundings had told it one day: its other days were without the value.
     let own = 1.0 / (days as f64 + 1.0);
@@ -242,7 +252,7 @@ fn part(days: usize, novel: &Novel, credit: f64) -> Part {
         expected,
         scope,
         frequency: if days > 0 { Frequency::Unseen } else { seen_around },
-        surprise: round(bits(own * backoff(users))),
+        surprise: round(bits(own * novel.around())),
         credit,
     }
 }

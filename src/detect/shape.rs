@@ -32,9 +32,8 @@ pub const LEAST_ROWS: usize = 100;
 const QUANTILES: usize = 1000;
 
 /// Names of the vector's members, in order: natural logarithms of one plus the count.
-const NAMES: [&str; 11] = [
-    "calls", "apis", "services", "regions", "networks", "agents", "accounts", "hours", "denied", "failed", "writes",
-];
+const NAMES: [&str; 11] =
+    ["calls", "apis", "services", "regions", "networks", "agents", "accounts", "hours", "denied", "failed", "writes"];
 
 /// A fitted model and where it came from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,8 +103,17 @@ impl Training {
 /// The vector of an actor-day.
 fn vector(day: &DayCounts) -> [f64; NAMES.len()] {
     [
-        day.calls, day.apis, day.services, day.regions, day.networks, day.agents, day.accounts, day.hours, day.denied,
-        day.failed, day.writes,
+        day.calls,
+        day.apis,
+        day.services,
+        day.regions,
+        day.networks,
+        day.agents,
+        day.accounts,
+        day.hours,
+        day.denied,
+        day.failed,
+        day.writes,
     ]
     .map(|count| (count.max(0) as f64).ln_1p())
 }

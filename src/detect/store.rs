@@ -47,12 +47,7 @@ pub async fn shape_model(lake: &Lake, past: &Past) -> Result<(String, ShapeModel
 ///
 /// # Errors
 /// Whatever reading or writing the lake gives.
-pub async fn record(
-    lake: &Lake,
-    options: &QueryOptions,
-    findings: &[Finding],
-    now: DateTime<Utc>,
-) -> Result<u64> {
+pub async fn record(lake: &Lake, options: &QueryOptions, findings: &[Finding], now: DateTime<Utc>) -> Result<u64> {
     let known = latest_hashes(lake, options).await?;
     let is_new = |finding: &&Finding| known.get(finding.id.as_str()) != Some(&finding.content_hash());
     let changed: Vec<&Finding> = findings.iter().filter(is_new).collect();

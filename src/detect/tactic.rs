@@ -5,6 +5,8 @@
 
 use std::sync::LazyLock;
 
+use super::model::Base;
+
 /// What a finding type is made of: GuardDuty's eight behavior classes, for IAM and for S3 data events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tactic {
@@ -104,6 +106,15 @@ pub struct Intent {
 }
 
 impl Intent {
+    /// How usual the API is before anything is known: what changes much is used by few.
+    pub fn base(self) -> Base {
+        match self.stake {
+            0 | 1 => Base(0.5),
+            2 => Base(0.3),
+            _ => Base(0.15),
+        }
+    }
+
     /// Factor on the surprise of a first use.
     pub fn weight(self) -> f64 {
         match self.stake {

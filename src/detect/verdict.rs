@@ -58,7 +58,8 @@ pub fn read_evidence(batches: &[RecordBatch]) -> Result<BTreeMap<String, Vec<Evi
     for batch in batches {
         let text = |name| Texts::of(batch, name);
         let (profile, actor, account, api) = (text("profile")?, text("actor")?, text("account")?, text("api")?);
-        let (region, outcome, source, name) = (text("region")?, text("outcome")?, text("eventsource")?, text("eventname")?);
+        let (region, outcome, source, name) =
+            (text("region")?, text("outcome")?, text("eventsource")?, text("eventname")?);
         let (event_id, event_hash) = (text("eventid")?, text("eventhash")?);
         let (address, agent) = (text("sourceipaddress")?, text("useragent")?);
         let (identity_type, principal_id) = (text("identity_type")?, text("principal_id")?);

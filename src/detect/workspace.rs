@@ -65,9 +65,10 @@ impl Workspace {
     pub async fn count(&self, date: NaiveDate) -> Result<i64> {
         let sql = format!("SELECT count(*) AS events FROM events WHERE event_date = DATE '{date}'");
         let batches = collect(&self.ctx, &sql).await?;
-        batches.iter().filter(|batch| batch.num_rows() > 0).try_fold(0, |sum, batch| {
-            Ok(sum + Numbers::of(batch, "events")?.at(0))
-        })
+        batches
+            .iter()
+            .filter(|batch| batch.num_rows() > 0)
+            .try_fold(0, |sum, batch| Ok(sum + Numbers::of(batch, "events")?.at(0)))
     }
 
     /// Rows of `events` that each date's baselines were made from, where they are of this version of the features.
@@ -117,7 +118,10 @@ impl Workspace {
     /// Whatever reading the lake gives.
     pub async fn today(&self, window: Window, past: &Past) -> Result<(Vec<Today>, Newcomers)> {
         let text = in_window(include_str!("sql/aggregate.sql"), window);
-        let text = format!("SELECT *, DATE '{}' AS event_date FROM ({text}) WHERE actor_kind(actor) <> 'service'", window.date);
+        let text = format!(
+            "SELECT *, DATE '{}' AS event_date FROM ({text}) WHERE actor_kind(actor) <> 'service'",
+            window.date
+        );
         let rows = collect(&self.ctx, &text).await?;
         let Some(schema) = rows.first().map(RecordBatch::schema) else { return Ok(Default::default()) };
         self.table("today", schema, rows)?;
@@ -161,7 +165,9 @@ impl Workspace {
         for batch in collect(&self.ctx, include_str!("sql/novel.sql")).await? {
             for (actor, novel) in read_novel(&batch, past)? {
                 match out.last_mut() {
-                    Some((last, same)) if *last == actor && same.feature == novel.feature && same.value == novel.value => {
+                    Some((last, same))
+                        if *last == actor && same.feature == novel.feature && same.value == novel.value =>
+                    {
                         merge(same, novel);
                     }
                     _ => out.push((actor, novel)),
@@ -290,11 +296,10 @@ fn read_novel(batch: &RecordBatch, past: &Past) -> Result<Vec<(String, Novel)>> 
 
 /// The same value in another account: the account where it is most usual tells how surprising it is.
 fn merge(same: &mut Novel, other: Novel) {
-    use super::model::backoff;
     same.events += other.events;
     same.first_time = same.first_time.min(other.first_time);
     same.last_time = same.last_time.max(other.last_time);
-    if backoff(other.users) > backoff(same.users) {
+    if other.around() > same.around() {
         (same.account, same.users) = (other.account, other.users);
     }
 }

@@ -298,7 +298,10 @@ impl<'r> Run<'r> {
             match status {
                 Status::Done if tally.rejects > 0 => {
                     report.objects.read += 1;
-                    report.fail(format!("{}: {} records rejected; see table {}", object.name, tally.rejects, REJECTS.name));
+                    report.fail(format!(
+                        "{}: {} records rejected; see table {}",
+                        object.name, tally.rejects, REJECTS.name
+                    ));
                 }
                 Status::Done => report.objects.read += 1,
                 Status::Rejected(why) => {
@@ -350,12 +353,7 @@ impl<'r> Run<'r> {
     }
 
     /// Fetches objects, some at a time, within half of the memory; answers the seconds spent waiting for them.
-    async fn feed(
-        &self,
-        source: &Source,
-        objects: &[ObjectInfo],
-        sender: mpsc::Sender<Fetched>,
-    ) -> f64 {
+    async fn feed(&self, source: &Source, objects: &[ObjectInfo], sender: mpsc::Sender<Fetched>) -> f64 {
         let budget = u32::try_from(self.options.memory_limit / 2 / 1024).unwrap_or(u32::MAX).max(1);
         let room = Arc::new(Semaphore::new(budget as usize));
         let fetches = objects.iter().map(|object| {
@@ -371,7 +369,10 @@ impl<'r> Run<'r> {
                 seconds
             }
         });
-        futures::stream::iter(fetches).buffer_unordered(self.options.concurrency.max(1)).fold(0.0, async |a, b| a + b).await
+        futures::stream::iter(fetches)
+            .buffer_unordered(self.options.concurrency.max(1))
+            .fold(0.0, async |a, b| a + b)
+            .await
     }
 
     /// Commits the events and answers how many of them another writer had committed first.

@@ -30,7 +30,8 @@ const MAX_OPEN_DAYS: usize = 8;
 const MAX_RAW_BYTES: usize = 16 << 20;
 
 /// Answers which events the lake has of some hours of one day.
-pub(super) type LoadKeys<'l> = dyn Fn(i32, &std::collections::BTreeSet<i64>) -> Result<Vec<(i64, EventKey)>> + Sync + 'l;
+pub(super) type LoadKeys<'l> =
+    dyn Fn(i32, &std::collections::BTreeSet<i64>) -> Result<Vec<(i64, EventKey)>> + Sync + 'l;
 
 /// Seconds of work by stage, summed over the workers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
