@@ -13,6 +13,8 @@
 pub mod aws;
 pub mod batch;
 pub mod decode;
+pub mod demo;
+pub mod detect;
 pub mod error;
 pub mod event;
 pub mod finding;
@@ -23,7 +25,9 @@ pub mod outcome;
 pub mod parse;
 pub mod publish;
 pub mod query;
+pub mod run;
 pub mod schema;
 pub mod sink;
 pub mod source;
 pub mod table;
+pub mod train;

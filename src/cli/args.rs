@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use trailhound::query::output::Format;
+
 use super::config::Size;
 
 /// CloudTrail of a whole AWS Organization into a queryable lake, with scored and explained findings.
@@ -104,4 +106,70 @@ pub enum Command {
         #[command(flatten)]
         ingest: IngestArgs,
     },
+    /// Ask the lake in SQL, or by a named query
+    Query(QueryArgs),
+}
+
+/// What to ask, and how to print the answer.
+#[derive(Debug, Clone, Args)]
+pub struct QueryArgs {
+    /// SQL, the name of a query (see --list), or - for standard input
+    pub query: Option<String>,
+    #[command(flatten)]
+    pub lake: LakeArgs,
+    /// Read the SQL from a file
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Value of a query's parameter; in SQL of your own, of the placeholder $NAME (as text)
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = name_value)]
+    pub param: Vec<(String, String)>,
+    /// Form of the answer
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", env = "TRAILHOUND_OUTPUT")]
+    pub output: OutputFormat,
+    /// Write the answer there instead of to standard output
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
+    /// Allow COPY … TO 'file'; otherwise a query can only read
+    #[arg(long)]
+    pub allow_write: bool,
+    /// List the named queries
+    #[arg(long, conflicts_with_all = ["query", "file"])]
+    pub list: bool,
+    /// Show a named query: its question, its parameters, its SQL
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["query", "file"])]
+    pub describe: Option<String>,
+}
+
+fn name_value(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| format!("\"{text}\" is not NAME=VALUE"))
+}
+
+/// Forms of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people; the first 10,000 rows.
+    Table,
+    /// One array.
+    Json,
+    /// An object per line.
+    Ndjson,
+    /// With a header; texts that a spreadsheet would take for formulas are made inert.
+    Csv,
+    /// Columns with their types.
+    Parquet,
+}
+
+impl OutputFormat {
+    /// The library's word for it.
+    pub fn format(self) -> Format {
+        match self {
+            Self::Table => Format::Table,
+            Self::Json => Format::Json,
+            Self::Ndjson => Format::Ndjson,
+            Self::Csv => Format::Csv,
+            Self::Parquet => Format::Parquet,
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod args;
 mod config;
 mod exit;
 mod ingest;
+mod query;
 mod report;
 mod settings;
 mod signal;
@@ -54,6 +55,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
 async fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<ExitStatus> {
     match command {
         Command::Ingest { source, lake, ingest } => ingest::run(settings, source, lake, ingest).await,
+        Command::Query(args) => query::run(settings, args).await,
     }
 }
 

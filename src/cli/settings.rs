@@ -6,6 +6,7 @@ use trailhound::aws::AwsOptions;
 use trailhound::error::{Error, ErrorKind, Result};
 use trailhound::ingest::IngestOptions;
 use trailhound::lake::LakeOptions;
+use trailhound::query::QueryOptions;
 use trailhound::source::SourceOptions;
 
 use super::args::{GlobalArgs, IngestArgs, LakeArgs, LogFormat};
@@ -81,6 +82,11 @@ impl Settings {
             Error::new(ErrorKind::Usage, "no source is named").hint("give s3://bucket/prefix, a folder or a file")
         })?;
         Ok(SourceOptions { location, aws: self.aws.clone() })
+    }
+
+    /// Bounds of a query.
+    pub fn query(&self) -> QueryOptions {
+        QueryOptions { threads: self.threads, memory_limit: self.memory_limit }
     }
 
     /// Bounds of an ingest.

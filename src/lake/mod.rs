@@ -6,6 +6,7 @@
 
 mod file;
 mod keys;
+mod lock;
 mod scan;
 mod store;
 
@@ -29,6 +30,7 @@ use tokio::sync::Mutex;
 
 pub use file::{EncodedFile, FileWriter};
 pub use keys::{HourKeys, hour_of};
+pub use lock::RunLock;
 
 use crate::aws::AwsOptions;
 use crate::error::{Error, ErrorKind, Result};

@@ -25,6 +25,7 @@ pub(super) enum Side {
 pub(super) fn bound(value: &Value, data_type: &DataType, side: Side) -> Option<ScalarValue> {
     Some(match data_type {
         DataType::Utf8 => ScalarValue::Utf8(Some(value.as_str()?.to_owned())),
+        DataType::Utf8View => ScalarValue::Utf8View(Some(value.as_str()?.to_owned())),
         DataType::Int64 => ScalarValue::Int64(Some(value.as_i64()?)),
         DataType::Float64 => ScalarValue::Float64(Some(value.as_f64()?)),
         DataType::Boolean => ScalarValue::Boolean(Some(value.as_bool()?)),

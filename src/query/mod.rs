@@ -10,6 +10,7 @@ pub mod functions;
 pub mod named;
 pub mod output;
 mod provider;
+mod text;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,14 +42,31 @@ pub struct QueryOptions {
     pub memory_limit: u64,
 }
 
-/// Makes a session in which every snapshot is a table under its name.
+/// Whether a session may leave anything behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Statements read the lake, and nothing else.
+    Read,
+    /// `COPY … TO 'file'` may also write files. The lake's own tables stay as they are.
+    Write,
+}
+
+/// Makes a session that reads, in which every snapshot is a table under its name.
 ///
 /// # Errors
 /// `Internal` where a snapshot contradicts itself, `BadInput` where its partition values are damaged.
 pub fn session(snapshots: &[TableSnapshot], options: &QueryOptions) -> Result<SessionContext> {
+    session_for(snapshots, options, Access::Read)
+}
+
+/// Makes a session in which every snapshot is a table under its name.
+///
+/// # Errors
+/// As [`session`].
+pub fn session_for(snapshots: &[TableSnapshot], options: &QueryOptions, access: Access) -> Result<SessionContext> {
     let mut state = SessionStateBuilder::new()
-        .with_config(config(options))
-        .with_runtime_env(runtime(snapshots, options)?)
+        .with_config(config(options).with_extension(Arc::new(access)))
+        .with_runtime_env(runtime(snapshots, options, access)?)
         .with_default_features()
         // CREATE EXTERNAL TABLE is refused, and it could not work either.
         .with_table_factories(HashMap::new())
@@ -66,14 +84,19 @@ fn config(options: &QueryOptions) -> SessionConfig {
     let mut config = SessionConfig::new().with_target_partitions(options.threads.max(1)).with_information_schema(true);
     // In the generic dialect `->>` binds looser than `<>`, so `a ->> 'k' <> 'x'` fails.
     config.options_mut().sql_parser.dialect = Dialect::PostgreSQL;
+    // Rows are filtered before their other columns are decoded: most queries want few rows, and most bytes are in the
+    // JSON columns. Measured 2 to 3 times faster there, up to 1.3 (once 1.9) times slower where most rows match.
+    config.options_mut().execution.parquet.pushdown_filters = true;
     config
 }
 
-/// A runtime that reaches the snapshots' stores and no other, not even the local disk.
-fn runtime(snapshots: &[TableSnapshot], options: &QueryOptions) -> Result<Arc<RuntimeEnv>> {
+/// A runtime that reaches the snapshots' stores and, unless it may write, no other, not even the local disk.
+fn runtime(snapshots: &[TableSnapshot], options: &QueryOptions, access: Access) -> Result<Arc<RuntimeEnv>> {
     let stores = DefaultObjectStoreRegistry::new();
-    let disk = Url::parse("file://").expect("a constant");
-    stores.deregister_store(&disk).map_err(|error| fault::of(&error))?;
+    if access == Access::Read {
+        let disk = Url::parse("file://").expect("a constant");
+        stores.deregister_store(&disk).map_err(|error| fault::of(&error))?;
+    }
     for snapshot in snapshots {
         stores.register_store(&snapshot.store_url, Arc::clone(&snapshot.store));
     }
@@ -85,7 +108,8 @@ fn runtime(snapshots: &[TableSnapshot], options: &QueryOptions) -> Result<Arc<Ru
         .map_err(|error| fault::of(&error))
 }
 
-/// Runs a query and returns its rows as they come.
+/// Runs a query and returns its rows as they come. Text is always `Utf8`, instants are `Timestamp` with or without
+/// zone, and UTC either way.
 ///
 /// # Errors
 /// `Usage` where the SQL is wrong or is not a query, `Limit` where memory does not suffice; errors of reading the
@@ -124,7 +148,7 @@ pub async fn gather(stream: SendableRecordBatchStream) -> Result<Vec<RecordBatch
 }
 
 async fn stream(frame: DataFrame) -> Result<SendableRecordBatchStream> {
-    frame.execute_stream().await.map_err(|error| fault::of(&error))
+    frame.execute_stream().await.map(text::without_views).map_err(|error| fault::of(&error))
 }
 
 async fn plan(ctx: &SessionContext, sql: &str) -> Result<DataFrame> {
@@ -132,18 +156,20 @@ async fn plan(ctx: &SessionContext, sql: &str) -> Result<DataFrame> {
         return Err(Error::new(ErrorKind::Usage, "the query is empty").hint("write one, for example SHOW TABLES"));
     }
     let plan = ctx.state().create_logical_plan(sql).await.map_err(|error| fault::of(&error))?;
-    only_reads(&plan)?;
+    let access = ctx.state().config().get_extension::<Access>().map_or(Access::Read, |access| *access);
+    check(&plan, access)?;
     ctx.execute_logical_plan(plan).await.map_err(|error| fault::of(&error))
 }
 
-/// Refuses every plan that does more than read.
-fn only_reads(plan: &LogicalPlan) -> Result<()> {
-    let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+/// Refuses every plan that does more than the session may.
+fn check(plan: &LogicalPlan, access: Access) -> Result<()> {
+    let copies = access == Access::Write && matches!(plan, LogicalPlan::Copy(_));
+    let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(copies).with_allow_statements(false);
     options.verify_plan(plan).map_err(|error| {
         let message = error.message();
         let name = message.split_once(": ").map_or(message.as_ref(), |(_, name)| name);
         Error::new(ErrorKind::Usage, format!("cannot run {name}: a query may only read"))
-            .hint("use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE")
+            .hint("use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE; COPY … TO 'file' needs --allow-write")
     })
 }
 

@@ -30,6 +30,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 
 use super::bounds::{Side, bound, partition_value};
+use super::text::as_view;
 use crate::error::{Error, ErrorKind, Result};
 use crate::table::{DataFile, TableSnapshot};
 
@@ -162,13 +163,12 @@ impl TableProvider for SnapshotTable {
 
 /// Columns that are in the files, and the one that is in their names.
 fn split_schema(snapshot: &TableSnapshot) -> Result<(TableSchema, Option<FieldRef>)> {
+    let mut fields: Vec<FieldRef> = snapshot.schema.fields().iter().map(as_view).collect();
     let Some(name) = &snapshot.partition else {
-        return Ok((TableSchema::from(Arc::clone(&snapshot.schema)), None));
+        return Ok((TableSchema::from(Arc::new(Schema::new(fields))), None));
     };
     let missing = || Error::new(ErrorKind::Internal, format!("table {} has no column {name}", snapshot.name));
-    let index = snapshot.schema.index_of(name).map_err(|_| missing())?;
-    let mut fields: Vec<FieldRef> = snapshot.schema.fields().iter().cloned().collect();
-    let field = fields.remove(index);
+    let field = fields.remove(snapshot.schema.index_of(name).map_err(|_| missing())?);
     let files = Arc::new(Schema::new(fields));
     Ok((TableSchema::builder(files).with_table_partition_cols(vec![Arc::clone(&field)]).build(), Some(field)))
 }

@@ -140,6 +140,17 @@ async fn filters_reach_the_parquet_reader() {
 }
 
 #[tokio::test]
+async fn text_comes_as_one_type() {
+    let sql = "SELECT eventname, substr(eventname, 1, 3) AS head, requestparameters ->> 'bucketName' AS bucket, \
+               useridentity.type AS kind, array_agg(eventname) AS names, named_struct('n', eventname) AS pair FROM events \
+               GROUP BY ALL LIMIT 1";
+    let batches = collect(&ctx().await, sql).await.unwrap();
+    let types: Vec<_> = batches[0].schema().fields().iter().map(|field| field.data_type().to_string()).collect();
+    assert!(types[..4].iter().all(|name| name == "Utf8"), "{types:?}");
+    assert!(!types.iter().any(|name| name.contains("View")), "{types:?}");
+}
+
+#[tokio::test]
 async fn a_limit_and_an_order_are_kept() {
     let ctx = ctx().await;
     let rows = |batches: Vec<RecordBatch>| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
@@ -362,4 +373,32 @@ async fn a_table_without_partition_column_is_read() {
     let ctx = session(&[table], &options()).unwrap();
     assert_eq!(number(&ctx, "SELECT sum(n) FROM rejects WHERE n > 1").await, 2);
     assert!(plan_text(&ctx, "SELECT n FROM rejects WHERE n > 2").await.contains("EmptyExec"));
+}
+
+#[tokio::test]
+async fn a_lake_on_the_local_disk_is_read_under_its_absolute_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("a b%20=ü.parquet");
+    let batch = RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![1, 2])) as ArrayRef)]).unwrap();
+    std::fs::write(&target, parquet_bytes(&batch)).unwrap();
+    let file = DataFile {
+        path: Path::from_absolute_path(&target).unwrap(),
+        size: std::fs::metadata(&target).unwrap().len(),
+        rows: Some(2),
+        partition: None,
+        min_values: Value::Null,
+        max_values: Value::Null,
+    };
+    let table = TableSnapshot {
+        schema: batch.schema(),
+        partition: None,
+        store_url: Url::parse("file:///").unwrap(),
+        store: Arc::new(object_store::local::LocalFileSystem::new()),
+        ..snapshot(InMemory::new(), vec![file])
+    };
+    let ctx = session(&[table], &options()).unwrap();
+    assert_eq!(number(&ctx, "SELECT sum(n) FROM events").await, 3);
+    assert!(collect(&ctx, &format!("SELECT * FROM '{}'", target.display())).await.is_err());
+    let copy = format!("COPY events TO '{}'", folder.path().join("x.parquet").display());
+    assert_eq!(collect(&ctx, &copy).await.unwrap_err().kind(), ErrorKind::Usage);
 }

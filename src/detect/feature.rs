@@ -1,0 +1,354 @@
+//! Features of an event: the few small values that baselines count.
+//!
+//! Owns: how an API, a network, a user agent or an actor is reduced to a value that repeats. Training and scoring call
+//! the same functions (through [`functions`], as SQL), so a value means the same in both.
+//! Refuses: any state; each function is pure.
+//! Invariant: [`VERSION`] changes whenever a value would change, and baselines of another version are built anew.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, StringArray, StringBuilder};
+use arrow::datatypes::DataType;
+use datafusion::common::cast::as_string_array;
+use datafusion::error::Result as SqlResult;
+use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
+
+/// Version of the features, stored with every day of baselines.
+pub const VERSION: &str = "1";
+
+/// Value of a feature that the event does not have.
+pub const NONE: &str = "(none)";
+
+/// What is counted per actor, account and day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Feature {
+    /// `service:Operation`, version suffix removed.
+    Api,
+    /// First label of the event source.
+    Service,
+    /// AWS region.
+    Region,
+    /// /24 or /48 of the source address, or the AWS service that called.
+    Network,
+    /// /16 or /32 of the source address: what one provider or office usually holds.
+    NetworkWide,
+    /// Family of the user agent and its operating system.
+    UserAgent,
+    /// What became of the call.
+    Outcome,
+    /// Account the event was recorded in.
+    Account,
+    /// Hour of the day, UTC.
+    Hour,
+    /// `read` or `write`.
+    Access,
+}
+
+impl Feature {
+    /// The features whose never-seen values are scored, in the order factors are listed.
+    pub const NOVELTY: [Self; 9] = [
+        Self::Api,
+        Self::Service,
+        Self::Region,
+        Self::Network,
+        Self::NetworkWide,
+        Self::UserAgent,
+        Self::Outcome,
+        Self::Account,
+        Self::Hour,
+    ];
+
+    /// The name in the table `baselines`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Service => "service",
+            Self::Region => "region",
+            Self::Network => "network",
+            Self::NetworkWide => "network_wide",
+            Self::UserAgent => "user_agent",
+            Self::Outcome => "outcome",
+            Self::Account => "account",
+            Self::Hour => "hour",
+            Self::Access => "access",
+        }
+    }
+
+    /// The feature of a name; `None` for names of other versions.
+    pub fn of(name: &str) -> Option<Self> {
+        Self::NOVELTY.into_iter().chain([Self::Access]).find(|feature| feature.as_str() == name)
+    }
+}
+
+/// What kind of actor, for the priors that it starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ActorKind {
+    /// A person: an IAM user, root, or somebody behind a shared role.
+    Person,
+    /// A role that programs hold.
+    Workload,
+    /// AWS itself: a service principal or a service-linked role. Not scored; nobody's credentials.
+    Service,
+}
+
+impl ActorKind {
+    /// The kind of a profile (see [`profile`]).
+    pub fn of(profile: &str) -> Self {
+        if profile.ends_with(".amazonaws.com") || profile.contains("/aws-service-role/") || profile == "AWS Internal" {
+            Self::Service
+        } else if profile.starts_with(PERSON) || profile.contains(":user/") || profile.ends_with(":root") {
+            Self::Person
+        } else {
+            Self::Workload
+        }
+    }
+
+    /// The name in SQL and in `models/reference`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Workload => "workload",
+            Self::Service => "service",
+        }
+    }
+}
+
+const PERSON: &str = "person/";
+
+/// The profile that an actor's past is kept under: a person behind Identity Center has one role per account and
+/// permission set, and one profile over all of them.
+pub fn profile(actor: &str) -> String {
+    let person = actor.split_once("AWSReservedSSO_").and_then(|(_, tail)| tail.split_once('/'));
+    match person {
+        Some((_, name)) => format!("{PERSON}{name}"),
+        None => actor.to_owned(),
+    }
+}
+
+/// `ec2.amazonaws.com` -> `ec2`.
+pub fn service(source: &str) -> &str {
+    source.split('.').next().unwrap_or(source)
+}
+
+/// `service:Operation`. Lambda (and others of its age) put a date and version behind the operation; the same call
+/// through a newer SDK is not another API.
+pub fn api(source: &str, name: &str) -> String {
+    format!("{}:{}", service(source), operation(name))
+}
+
+/// Removes a suffix `20YYMMDD` or `20YYMMDDvN`.
+fn operation(name: &str) -> &str {
+    let digits_from = |text: &str| text.len() - text.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let unversioned = match name[..digits_from(name)].strip_suffix('v') {
+        Some(head) if digits_from(name) < name.len() => head,
+        _ => name,
+    };
+    let head = &unversioned[..digits_from(unversioned)];
+    let digits = &unversioned[head.len()..];
+    if digits.len() == 8 && digits.starts_with("20") && !head.is_empty() { head } else { name }
+}
+
+/// The network of a source address: /24, /48, a private /16, the calling AWS service, or the text itself.
+pub fn network(source: &str) -> String {
+    match source.parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) if is_private(ip) => v4(ip, 2),
+        Ok(IpAddr::V4(ip)) => v4(ip, 3),
+        Ok(IpAddr::V6(ip)) => v6(ip.segments(), 3),
+        Err(_) => source.to_owned(),
+    }
+}
+
+/// One step wider than [`network`]: /16, /32, `private`, or `AWS` for every AWS service.
+pub fn network_wide(source: &str) -> String {
+    match source.parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) if is_private(ip) => "private".to_owned(),
+        Ok(IpAddr::V4(ip)) => v4(ip, 2),
+        Ok(IpAddr::V6(ip)) => v6(ip.segments(), 2),
+        Err(_) if source.ends_with(".amazonaws.com") || source.starts_with("AWS Internal") => "AWS".to_owned(),
+        Err(_) => source.to_owned(),
+    }
+}
+
+/// Private, or the shared space that NAT gateways and VPC endpoints answer from.
+fn is_private(ip: Ipv4Addr) -> bool {
+    ip.is_private() || ip.is_loopback() || ip.is_link_local() || (ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64)
+}
+
+fn v4(ip: Ipv4Addr, kept: usize) -> String {
+    let mut octets = ip.octets();
+    octets[kept..].fill(0);
+    format!("{}/{}", Ipv4Addr::from(octets), kept * 8)
+}
+
+fn v6(segments: [u16; 8], kept: usize) -> String {
+    let head: Vec<String> = segments[..kept].iter().map(|segment| format!("{segment:x}")).collect();
+    format!("{}::/{}", head.join(":"), kept * 16)
+}
+
+/// Tools by a mark in the user agent; the first match wins, so the tool stands before the SDK it is built on.
+const TOOLS: [(&str, &str); 26] = [
+    ("terraform", "terraform"),
+    ("pulumi", "pulumi"),
+    ("aws-cdk", "aws-cdk"),
+    ("ansible", "ansible"),
+    ("cloudformation", "cloudformation"),
+    ("pacu", "pacu"),
+    ("scoutsuite", "scoutsuite"),
+    ("prowler", "prowler"),
+    ("stratus", "stratus"),
+    ("steampipe", "steampipe"),
+    ("s3 browser", "s3-browser"),
+    ("cyberduck", "cyberduck"),
+    ("rclone", "rclone"),
+    ("datadog", "datadog"),
+    ("ssm-agent", "ssm-agent"),
+    ("aws-cli", "aws-cli"),
+    ("boto", "boto"),
+    ("aws-sdk-go", "aws-sdk-go"),
+    ("aws-sdk-java", "aws-sdk-java"),
+    ("aws-sdk-js", "aws-sdk-js"),
+    ("aws-sdk-nodejs", "aws-sdk-js"),
+    ("aws-sdk-rust", "aws-sdk-rust"),
+    ("aws-sdk-dotnet", "aws-sdk-dotnet"),
+    ("s3console", "console"),
+    ("console.amazonaws.com", "console"),
+    ("mozilla/", "browser"),
+];
+
+const SYSTEMS: [(&str, &str); 10] = [
+    ("kali", "kali"),
+    ("parrot", "parrot"),
+    ("pentoo", "pentoo"),
+    ("android", "android"),
+    ("windows", "windows"),
+    ("darwin", "macos"),
+    ("macos", "macos"),
+    ("mac os", "macos"),
+    ("linux", "linux"),
+    ("amzn", "linux"),
+];
+
+/// Family of a user agent: tool and operating system without versions, so that an update is not a new agent.
+/// An AWS service calling for somebody is `aws-service`; an unknown agent is its first product name.
+pub fn agent_family(agent: &str) -> String {
+    let text = agent.to_ascii_lowercase();
+    if text.ends_with(".amazonaws.com") && !text.contains(' ') || text == "aws internal" {
+        return "aws-service".to_owned();
+    }
+    let find = |table: &[(&str, &'static str)]| table.iter().find(|(mark, _)| text.contains(mark)).map(|entry| entry.1);
+    let tool = find(&TOOLS).map_or_else(|| product(&text), str::to_owned);
+    match find(&SYSTEMS) {
+        Some(system) => format!("{tool} {system}"),
+        None => tool,
+    }
+}
+
+/// First product name, without version and digits, at most 24 characters: unknown agents must not be unbounded.
+fn product(text: &str) -> String {
+    let head = text.trim_start_matches('[').split(['/', ' ', ';', '(', ']', ',']).next().unwrap_or_default();
+    let name: String = head.chars().filter(|c| !c.is_ascii_digit()).take(24).collect();
+    if name.is_empty() { NONE.to_owned() } else { name }
+}
+
+/// The features as SQL functions: `profile_of(actor)`, `actor_kind(profile)`, `api_of(eventsource, eventname)`,
+/// `service_of(eventsource)`, `network_of(sourceipaddress)`, `network_wide_of(…)`, `agent_family(useragent)`.
+pub fn functions() -> Vec<ScalarUDF> {
+    vec![
+        unary("profile_of", profile),
+        unary("actor_kind", |profile| ActorKind::of(profile).as_str().to_owned()),
+        unary("service_of", |source| service(source).to_owned()),
+        unary("network_of", network),
+        unary("network_wide_of", network_wide),
+        unary("agent_family", agent_family),
+        binary("api_of", api),
+    ]
+}
+
+/// A function of one text. NULL is [`NONE`]: a call without a user agent is a family of its own.
+fn unary(name: &str, map: fn(&str) -> String) -> ScalarUDF {
+    let body = move |arguments: &[ColumnarValue]| -> SqlResult<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(arguments)?;
+        let texts = as_string_array(&arrays[0])?;
+        Ok(ColumnarValue::Array(map_rows(texts.len(), |row| read(texts, row).map(map))))
+    };
+    create_udf(name, vec![DataType::Utf8], DataType::Utf8, Volatility::Immutable, Arc::new(body))
+}
+
+fn binary(name: &str, map: fn(&str, &str) -> String) -> ScalarUDF {
+    let body = move |arguments: &[ColumnarValue]| -> SqlResult<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(arguments)?;
+        let (left, right) = (as_string_array(&arrays[0])?, as_string_array(&arrays[1])?);
+        let value = |row| Some(map(read(left, row).unwrap_or(NONE), read(right, row).unwrap_or(NONE)));
+        Ok(ColumnarValue::Array(map_rows(left.len(), value)))
+    };
+    create_udf(name, vec![DataType::Utf8; 2], DataType::Utf8, Volatility::Immutable, Arc::new(body))
+}
+
+fn read(texts: &StringArray, row: usize) -> Option<&str> {
+    (!texts.is_null(row)).then(|| texts.value(row)).filter(|text| !text.is_empty())
+}
+
+fn map_rows(rows: usize, value: impl Fn(usize) -> Option<String>) -> ArrayRef {
+    let mut out = StringBuilder::with_capacity(rows, rows * 16);
+    (0..rows).for_each(|row| out.append_value(value(row).as_deref().unwrap_or(NONE)));
+    Arc::new(out.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_suffix_is_not_part_of_an_api() {
+        assert_eq!(api("lambda.amazonaws.com", "UpdateFunctionCode20150331v2"), "lambda:UpdateFunctionCode");
+        assert_eq!(api("lambda.amazonaws.com", "ListFunctions20150331"), "lambda:ListFunctions");
+        assert_eq!(api("wafv2.amazonaws.com", "GetWebACLv2"), "wafv2:GetWebACLv2");
+        assert_eq!(api("x", "20150331"), "x:20150331");
+        assert_eq!(api("", ""), ":");
+    }
+
+    #[test]
+    fn networks_are_prefixes_or_service_names() {
+        assert_eq!(network("198.51.100.77"), "198.51.100.0/24");
+        assert_eq!(network_wide("198.51.100.77"), "198.51.0.0/16");
+        assert_eq!(network("10.3.4.5"), "10.3.0.0/16");
+        assert_eq!(network_wide("100.64.3.1"), "private");
+        assert_eq!(network("2001:db8:1:2::5"), "2001:db8:1::/48");
+        assert_eq!(network("cloudformation.amazonaws.com"), "cloudformation.amazonaws.com");
+        assert_eq!(network_wide("cloudformation.amazonaws.com"), "AWS");
+        assert_eq!(network("AWS Internal"), "AWS Internal");
+    }
+
+    #[test]
+    fn agents_lose_versions_and_keep_tool_and_system() {
+        let cli = "aws-cli/2.15.0 Python/3.11.6 Linux/6.5.0-kali3-amd64 exe/x86_64 prompt/off";
+        assert_eq!(agent_family(cli), "aws-cli kali");
+        assert_eq!(agent_family("Boto3/1.34 md/Botocore#1.34 os/macos#23"), "boto macos");
+        assert_eq!(agent_family("ec2.amazonaws.com"), "aws-service");
+        assert_eq!(agent_family("[S3Console/0.4, aws-internal/3]"), "console");
+        assert_eq!(agent_family("weird2000/9.9"), "weird");
+        assert_eq!(agent_family("///"), NONE);
+    }
+
+    #[test]
+    fn a_person_has_one_profile_over_accounts_and_permission_sets() {
+        let role = |account: &str, set: &str| {
+            format!(
+                "arn:aws:iam::{account}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_{set}_0123456789abcdef/ann"
+            )
+        };
+        assert_eq!(profile(&role("111111111111", "Admin")), profile(&role("222222222222", "ReadOnly")));
+        assert_eq!(profile("arn:aws:iam::111111111111:role/app"), "arn:aws:iam::111111111111:role/app");
+        assert_eq!(ActorKind::of(&profile(&role("1", "A"))), ActorKind::Person);
+        assert_eq!(ActorKind::of("ec2.amazonaws.com"), ActorKind::Service);
+    }
+
+    #[test]
+    fn functions_answer_none_for_null() {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![None, Some(""), Some("10.0.0.1")]));
+        let texts = as_string_array(&texts).unwrap();
+        let out = map_rows(3, |row| read(texts, row).map(network));
+        assert_eq!(as_string_array(&out).unwrap(), &StringArray::from(vec![NONE, NONE, "10.0.0.0/16"]));
+    }
+}

@@ -1,0 +1,265 @@
+//! Statistics of surprise: probabilities in, bits out.
+//!
+//! Owns: the three distributions of the detector (which value is new, how much new there is in a day, how much there is
+//! of anything) and nothing about CloudTrail.
+//! Refuses: state and I/O. Invariant: every function answers a finite number of bits, 0 or more, for any input.
+
+/// Pseudo-actors by which the organization's rate of a value pulls an account's rate.
+pub const PULL: f64 = 5.0;
+
+/// Pseudo-users of a value that nobody ever used (Krichevsky-Trofimov would be 0.5; values are many, so less).
+pub const UNSEEN: f64 = 0.3;
+
+/// Past days that a kind's habits count for against an actor's own.
+const PRIOR_DAYS: f64 = 6.0;
+
+/// Days without anything new that a kind's mean of new bits counts for.
+const PRIOR_BITS: f64 = 4.0;
+
+/// Smallest mean of new bits on a day with something new: a tail steeper than this is not believable from few days.
+const LEAST_MEAN_BITS: f64 = 2.5;
+
+/// Days of an actor's past at which its own habits and its surroundings weigh the same.
+const TRUST_DAYS: f64 = 3.0;
+
+/// Who used a value before, and how many there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Users {
+    /// Actors of the account that used it.
+    pub account: i64,
+    /// Actors of the account.
+    pub account_actors: i64,
+    /// Actors of the organization that used it.
+    pub organization: i64,
+    /// Actors of the organization.
+    pub organization_actors: i64,
+}
+
+/// How usual a value is before anybody is known to use it, in users of one imagined actor more.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Base(pub f64);
+
+/// Probability that an actor of the account uses the value, smoothed towards the organization's rate: what a
+/// Dirichlet prior over {used, not used} with the parent's rate as mean gives, level by level. The actor's own level is
+/// [`Exposure`]: the mass it gives to values it never used.
+pub fn backoff(users: Users, base: Base) -> f64 {
+    let organization = (users.organization as f64 + base.0) / (users.organization_actors as f64 + 1.0);
+    let rate = (users.account as f64 + PULL * organization) / (users.account_actors as f64 + PULL);
+    rate.clamp(1e-12, 1.0)
+}
+
+/// -log2 of a probability, finite for 0.
+pub fn bits(probability: f64) -> f64 {
+    -probability.clamp(1e-300, 1.0).log2()
+}
+
+/// How much an actor, or all actors of a kind, met new values in the past. Days count less the older they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Exposure {
+    /// Days on which something new could have been met.
+    pub days: f64,
+    /// Days on which it was.
+    pub new_days: f64,
+    /// Bits of all that was new.
+    pub bits: f64,
+}
+
+impl Exposure {
+    /// Adds another past.
+    pub fn add(&mut self, other: Self) {
+        self.days += other.days;
+        self.new_days += other.new_days;
+        self.bits += other.bits;
+    }
+}
+
+/// Habit of meeting new values: probability of a day with any, and mean bits on such a day.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Habit {
+    /// Probability that a day has something new.
+    pub rate: f64,
+    /// Mean bits of what is new, on a day that has something new.
+    pub mean_bits: f64,
+}
+
+impl Habit {
+    /// Posterior of a past on top of a prior: Beta for the rate, Gamma for the mean.
+    pub fn learn(self, past: Exposure) -> Self {
+        let rate = (past.new_days + PRIOR_DAYS * self.rate) / (past.days + PRIOR_DAYS);
+        let mean_bits = (past.bits + PRIOR_BITS * self.mean_bits) / (past.new_days + PRIOR_BITS);
+        Self { rate: rate.clamp(1e-6, 1.0), mean_bits: mean_bits.max(LEAST_MEAN_BITS) }
+    }
+
+    /// Surprise of a day with `new_bits` of new values: P(any) times an exponential tail of the amount.
+    pub fn surprise(self, new_bits: f64) -> f64 {
+        if new_bits <= 0.0 {
+            return 0.0;
+        }
+        bits(self.rate) + new_bits / (self.mean_bits.max(LEAST_MEAN_BITS) * std::f64::consts::LN_2)
+    }
+}
+
+/// Weight of an actor's own past, 0 (none) to nearly 1: a new actor is not an attack by itself.
+pub fn trust(days: usize) -> f64 {
+    days as f64 / (days as f64 + TRUST_DAYS)
+}
+
+/// Daily counts of something: mean and dispersion (variance = mean + dispersion * mean²).
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Level {
+    /// Mean per active day.
+    pub mean: f64,
+    /// 1/shape of the Gamma over the daily rate.
+    pub dispersion: f64,
+}
+
+impl Level {
+    /// Posterior of a series of days on top of a prior, by moments: the prior counts for two days of the mean and six
+    /// of the dispersion (a handful of similar days does not prove that all days are similar).
+    pub fn learn(self, days: &[f64]) -> Self {
+        let n = days.len() as f64;
+        let own_mean = if days.is_empty() { self.mean } else { days.iter().sum::<f64>() / n };
+        let mean = ((n * own_mean + 2.0 * self.mean) / (n + 2.0)).max(1e-3);
+        let variance = days.iter().map(|x| (x - own_mean).powi(2)).sum::<f64>() / n.max(1.0);
+        let own = if own_mean > 0.0 { ((variance - own_mean) / own_mean.powi(2)).max(0.0) } else { self.dispersion };
+        let dispersion = (n * own + 6.0 * self.dispersion) / (n + 6.0);
+        Self { mean, dispersion: dispersion.max(0.1) }
+    }
+
+    /// -log2 P(X >= count) under the Gamma-Poisson (negative binomial) predictive.
+    pub fn tail_bits(self, count: f64) -> f64 {
+        if count < 1.0 {
+            return 0.0;
+        }
+        let shape = 1.0 / self.dispersion.max(1e-6);
+        let odds = self.mean / (self.mean + shape);
+        bits(incomplete_beta(count, shape, odds))
+    }
+}
+
+/// ln Γ(x), x > 0 (Lanczos, g = 7, n = 9; relative error below 1e-13).
+fn ln_gamma(x: f64) -> f64 {
+    const COEFFICIENTS: [f64; 9] = [
+        0.999_999_999_999_809_9,
+        676.520_368_121_885_1,
+        -1_259.139_216_722_402_8,
+        771.323_428_777_653_1,
+        -176.615_029_162_140_6,
+        12.507_343_278_686_905,
+        -0.138_571_095_265_720_12,
+        9.984_369_578_019_572e-6,
+        1.505_632_735_149_311_6e-7,
+    ];
+    let x = x - 1.0;
+    let t = x + 7.5;
+    let sum = (1..9).fold(COEFFICIENTS[0], |sum, i| sum + COEFFICIENTS[i] / (x + i as f64));
+    0.5 * (2.0 * std::f64::consts::PI).ln() + (x + 0.5) * t.ln() - t + sum.ln()
+}
+
+/// Regularized incomplete beta I_x(a, b): P(X >= a) of a negative binomial with shape b and odds x.
+fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
+    if x <= 0.0 {
+        return 0.0;
+    }
+    if x >= 1.0 {
+        return 1.0;
+    }
+    let front = (ln_gamma(a + b) - ln_gamma(a) - ln_gamma(b) + a * x.ln() + b * (1.0 - x).ln()).exp();
+    if x < (a + 1.0) / (a + b + 2.0) {
+        (front * fraction(a, b, x) / a).clamp(0.0, 1.0)
+    } else {
+        (1.0 - front * fraction(b, a, 1.0 - x) / b).clamp(0.0, 1.0)
+    }
+}
+
+/// Continued fraction of the incomplete beta function (modified Lentz).
+fn fraction(a: f64, b: f64, x: f64) -> f64 {
+    const TINY: f64 = 1e-300;
+    let guard = |v: f64| if v.abs() < TINY { TINY } else { v };
+    let mut c = 1.0;
+    let mut d = 1.0 / guard(1.0 - (a + b) * x / (a + 1.0));
+    let mut out = d;
+    for step in 1..500 {
+        let m = f64::from(step);
+        let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
+        d = 1.0 / guard(1.0 + even * d);
+        c = guard(1.0 + even / c);
+        out *= d * c;
+        let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
+        d = 1.0 / guard(1.0 + odd * d);
+        c = guard(1.0 + odd / c);
+        let change = d * c;
+        out *= change;
+        if (change - 1.0).abs() < 1e-12 {
+            break;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn backoff_goes_from_the_account_to_the_organization() {
+        let users =
+            |account, organization| Users { account, account_actors: 20, organization, organization_actors: 400 };
+        let backoff = |users| backoff(users, Base(UNSEEN));
+        assert!(backoff(users(10, 10)) > backoff(users(0, 200)));
+        assert!(backoff(users(0, 200)) > backoff(users(0, 0)));
+        let empty = backoff(Users::default());
+        assert!((empty - UNSEEN).abs() < 1e-9, "without a past nothing is rare: {empty}");
+    }
+
+    #[test]
+    fn an_explorer_is_less_surprising_than_a_creature_of_habit() {
+        let prior = Habit { rate: 0.3, mean_bits: 8.0 };
+        let explorer = prior.learn(Exposure { days: 20.0, new_days: 18.0, bits: 300.0 });
+        let steady = prior.learn(Exposure { days: 20.0, new_days: 0.0, bits: 0.0 });
+        assert!(steady.surprise(8.0) > explorer.surprise(8.0) + 3.0);
+        assert_eq!(steady.surprise(0.0), 0.0);
+    }
+
+    #[test]
+    fn trust_grows_with_days() {
+        assert_eq!(trust(0), 0.0);
+        assert!(trust(3) == 0.5 && trust(30) > 0.9);
+    }
+
+    #[test]
+    fn tail_matches_a_geometric_distribution() {
+        // Shape 1 is geometric: P(X >= k) = odds^k.
+        let level = Level { mean: 3.0, dispersion: 1.0 };
+        for count in [1.0, 5.0, 40.0] {
+            let exact = bits((3.0f64 / 4.0).powf(count));
+            assert!((level.tail_bits(count) - exact).abs() < 1e-9, "{count}");
+        }
+    }
+
+    #[test]
+    fn steady_days_make_a_burst_surprising() {
+        let prior = Level { mean: 50.0, dispersion: 1.0 };
+        let steady = prior.learn(&[100.0; 30]);
+        assert!(steady.tail_bits(120.0) < 3.0);
+        assert!(steady.tail_bits(2000.0) > 20.0);
+        assert!(prior.learn(&[]).tail_bits(100.0) < 5.0);
+    }
+
+    proptest! {
+        #[test]
+        fn bits_are_finite_and_grow_with_the_count(mean in 0.0f64..1e7, dispersion in 0.0f64..50.0, count in 0.0f64..1e8) {
+            let level = Level { mean, dispersion };
+            let (here, there) = (level.tail_bits(count), level.tail_bits(count * 2.0 + 1.0));
+            prop_assert!(here.is_finite() && here >= 0.0);
+            prop_assert!(there + 1e-6 >= here, "{here} {there}");
+        }
+
+        #[test]
+        fn more_users_are_less_surprising(a in 0i64..50, extra in 0i64..50, n in 50i64..500) {
+            let users = |k| Users { account: k, account_actors: 100, organization: k, organization_actors: n };
+            prop_assert!(backoff(users(a + extra), Base(UNSEEN)) >= backoff(users(a), Base(UNSEEN)));
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Tactic per API: what a call would be for, if an attacker made it.
+//!
+//! Owns: the table `tactics.csv` (operation patterns -> GuardDuty's AnomalousBehavior classes, and how much is at stake).
+//! Refuses: statistics. Invariant: every API has a tactic; the table's last line matches everything.
+
+use std::sync::LazyLock;
+
+use super::model::Base;
+
+/// What a finding type is made of: GuardDuty's eight behavior classes, for IAM and for S3 data events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tactic {
+    /// Looking around.
+    Discovery,
+    /// Sessions and tokens.
+    InitialAccess,
+    /// Passwords, keys, secrets.
+    CredentialAccess,
+    /// Logs and alarms switched off.
+    DefenseEvasion,
+    /// Ways to come back.
+    Persistence,
+    /// More rights.
+    PrivilegeEscalation,
+    /// Data leaving.
+    Exfiltration,
+    /// Deleted, changed, misused.
+    Impact,
+    /// Looking around in buckets.
+    DiscoveryS3,
+    /// Objects read.
+    ExfiltrationS3,
+    /// Objects written.
+    ImpactS3Write,
+    /// Object permissions changed.
+    ImpactS3Permission,
+    /// Objects deleted.
+    ImpactS3Delete,
+}
+
+impl Tactic {
+    fn of_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "Discovery" => Self::Discovery,
+            "InitialAccess" => Self::InitialAccess,
+            "CredentialAccess" => Self::CredentialAccess,
+            "DefenseEvasion" => Self::DefenseEvasion,
+            "Persistence" => Self::Persistence,
+            "PrivilegeEscalation" => Self::PrivilegeEscalation,
+            "Exfiltration" => Self::Exfiltration,
+            "Impact" => Self::Impact,
+            "Discovery.S3" => Self::DiscoveryS3,
+            "Exfiltration.S3" => Self::ExfiltrationS3,
+            "Impact.S3.Write" => Self::ImpactS3Write,
+            "Impact.S3.Permission" => Self::ImpactS3Permission,
+            "Impact.S3.Delete" => Self::ImpactS3Delete,
+            _ => return None,
+        })
+    }
+
+    /// The finding type, as GuardDuty names it.
+    pub fn finding_type(self) -> &'static str {
+        match self {
+            Self::Discovery => "Discovery:IAMUser/AnomalousBehavior",
+            Self::InitialAccess => "InitialAccess:IAMUser/AnomalousBehavior",
+            Self::CredentialAccess => "CredentialAccess:IAMUser/AnomalousBehavior",
+            Self::DefenseEvasion => "DefenseEvasion:IAMUser/AnomalousBehavior",
+            Self::Persistence => "Persistence:IAMUser/AnomalousBehavior",
+            Self::PrivilegeEscalation => "PrivilegeEscalation:IAMUser/AnomalousBehavior",
+            Self::Exfiltration => "Exfiltration:IAMUser/AnomalousBehavior",
+            Self::Impact => "Impact:IAMUser/AnomalousBehavior",
+            Self::DiscoveryS3 => "Discovery:S3/AnomalousBehavior",
+            Self::ExfiltrationS3 => "Exfiltration:S3/AnomalousBehavior",
+            Self::ImpactS3Write => "Impact:S3/AnomalousBehavior.Write",
+            Self::ImpactS3Permission => "Impact:S3/AnomalousBehavior.Permission",
+            Self::ImpactS3Delete => "Impact:S3/AnomalousBehavior.Delete",
+        }
+    }
+
+    /// GuardDuty's default severity of the type: 2 Low, 5 Medium, 8 High.
+    pub fn base_severity(self) -> f64 {
+        match self {
+            Self::Discovery | Self::DiscoveryS3 => 2.0,
+            Self::InitialAccess
+            | Self::CredentialAccess
+            | Self::DefenseEvasion
+            | Self::Persistence
+            | Self::PrivilegeEscalation
+            | Self::ImpactS3Write => 5.0,
+            Self::Exfiltration
+            | Self::Impact
+            | Self::ExfiltrationS3
+            | Self::ImpactS3Permission
+            | Self::ImpactS3Delete => 8.0,
+        }
+    }
+}
+
+/// What stands behind an API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Intent {
+    /// Its class.
+    pub tactic: Tactic,
+    /// 1 reads, 2 changes, 3 what attackers came for.
+    pub stake: u8,
+}
+
+impl Intent {
+    /// How usual the API is before anything is known: what changes much is used by few.
+    pub fn base(self) -> Base {
+        match self.stake {
+            0 | 1 => Base(0.5),
+            2 => Base(0.3),
+            _ => Base(0.15),
+        }
+    }
+
+    /// Factor on the surprise of a first use.
+    pub fn weight(self) -> f64 {
+        match self.stake {
+            0 | 1 => 1.0,
+            2 => 1.2,
+            _ => 1.5,
+        }
+    }
+}
+
+struct Line {
+    service: &'static str,
+    operation: &'static str,
+    intent: Intent,
+}
+
+static TABLE: LazyLock<Vec<Line>> = LazyLock::new(|| {
+    let text = include_str!("tactics.csv");
+    text.lines().skip(1).filter(|line| !line.starts_with('#')).map(line_of).collect()
+});
+
+fn line_of(line: &'static str) -> Line {
+    let mut cells = line.split(',');
+    let mut cell = || cells.next().unwrap_or_else(|| panic!("tactics.csv: a cell is missing in: {line}"));
+    let (service, operation, tactic, stake) = (cell(), cell(), cell(), cell());
+    let tactic = Tactic::of_name(tactic).unwrap_or_else(|| panic!("tactics.csv: unknown tactic in: {line}"));
+    let stake = stake.parse().unwrap_or_else(|_| panic!("tactics.csv: the stake is not a number in: {line}"));
+    Line { service, operation, intent: Intent { tactic, stake } }
+}
+
+/// Tactic and stake of an API given as `service:Operation` (see `feature::api`).
+pub fn intent(api: &str) -> Intent {
+    let (service, operation) = api.split_once(':').unwrap_or(("", api));
+    let found = TABLE.iter().find(|line| matches(line.service, service) && matches(line.operation, operation));
+    found.map_or(Intent { tactic: Tactic::Impact, stake: 1 }, |line| line.intent)
+}
+
+/// `*` stands for any text, also none.
+fn matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let head = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(head) else { return false };
+    let mut last = None;
+    for part in parts {
+        if let Some(middle) = last.replace(part) {
+            match rest.find(middle) {
+                Some(at) => rest = &rest[at + str::len(middle)..],
+                None => return false,
+            }
+        }
+    }
+    last.map_or(rest.is_empty(), |tail| rest.ends_with(tail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_whole_texts() {
+        assert!(matches("Get*Key", "GetTheKey") && matches("*", "") && matches("a", "a"));
+        assert!(!matches("Get*Key", "GetTheKeys") && !matches("a", "ab") && !matches("ab*ba", "aba"));
+        assert!(matches("Modify*Snapshot*", "ModifyDBSnapshotAttribute"));
+    }
+
+    #[test]
+    fn tactics_are_guardduty_s_own_for_the_operations_it_names() {
+        let types = [
+            ("secretsmanager:GetSecretValue", "CredentialAccess:IAMUser/AnomalousBehavior"),
+            ("cloudtrail:StopLogging", "DefenseEvasion:IAMUser/AnomalousBehavior"),
+            ("ec2:DeleteFlowLogs", "DefenseEvasion:IAMUser/AnomalousBehavior"),
+            ("ec2:DescribeInstances", "Discovery:IAMUser/AnomalousBehavior"),
+            ("iam:GetRolePolicy", "Discovery:IAMUser/AnomalousBehavior"),
+            ("s3:PutBucketReplication", "Exfiltration:IAMUser/AnomalousBehavior"),
+            ("ec2:CreateSnapshot", "Exfiltration:IAMUser/AnomalousBehavior"),
+            ("ec2:DeleteSecurityGroup", "Impact:IAMUser/AnomalousBehavior"),
+            ("s3:PutBucketPolicy", "Impact:IAMUser/AnomalousBehavior"),
+            ("ssm:StartSession", "InitialAccess:IAMUser/AnomalousBehavior"),
+            ("iam:CreateAccessKey", "Persistence:IAMUser/AnomalousBehavior"),
+            ("ec2:ImportKeyPair", "Persistence:IAMUser/AnomalousBehavior"),
+            ("iam:PutUserPolicy", "PrivilegeEscalation:IAMUser/AnomalousBehavior"),
+            ("s3:ListObjectsV2", "Discovery:S3/AnomalousBehavior"),
+            ("s3:GetObject", "Exfiltration:S3/AnomalousBehavior"),
+            ("s3:DeleteObjects", "Impact:S3/AnomalousBehavior.Delete"),
+        ];
+        for (api, finding_type) in types {
+            assert_eq!(intent(api).tactic.finding_type(), finding_type, "{api}");
+        }
+        assert_eq!(intent("no colon").stake, 1);
+    }
+}

@@ -1,0 +1,362 @@
+//! The whole detector over small lakes made here.
+
+use std::sync::Arc;
+
+use arrow::array::new_null_array;
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
+};
+use arrow::datatypes::DataType;
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use tempfile::TempDir;
+
+use super::*;
+use crate::lake::LakeOptions;
+
+const ACCOUNT: &str = "111111111111";
+
+#[derive(Debug, Clone)]
+struct Event {
+    id: Option<String>,
+    actor: Option<String>,
+    kind: &'static str,
+    time: DateTime<Utc>,
+    source: &'static str,
+    name: &'static str,
+    address: String,
+    agent: &'static str,
+    outcome: &'static str,
+}
+
+fn start() -> DateTime<Utc> {
+    "2026-03-02T00:00:00Z".parse().unwrap()
+}
+
+fn at(day: u64, minute: i64) -> DateTime<Utc> {
+    start() + Days::new(day) + TimeDelta::minutes(minute)
+}
+
+fn user(number: usize) -> String {
+    format!("arn:aws:iam::{ACCOUNT}:user/u{number:02}")
+}
+
+fn call(actor: &str, time: DateTime<Utc>, source: &'static str, name: &'static str) -> Event {
+    Event {
+        id: Some(format!("{actor}-{time}-{name}")),
+        actor: Some(actor.to_owned()),
+        kind: "IAMUser",
+        time,
+        source,
+        name,
+        address: "198.51.100.7".to_owned(),
+        agent: "aws-cli/2.1 Linux/6",
+        outcome: "success",
+    }
+}
+
+const HABITS: [(&str, &str); 4] = [
+    ("ec2.amazonaws.com", "DescribeInstances"),
+    ("s3.amazonaws.com", "ListBuckets"),
+    ("ec2.amazonaws.com", "CreateTags"),
+    ("sts.amazonaws.com", "GetCallerIdentity"),
+];
+
+/// 20 users who do the same few things every day.
+fn habit(days: std::ops::Range<u64>) -> Vec<Event> {
+    let mut events = Vec::new();
+    for day in days {
+        for number in 0..20 {
+            for (step, (source, name)) in HABITS.iter().enumerate() {
+                let minute = 540 + (number * 7 + step * 11) as i64;
+                events.push(call(&user(number), at(day, minute), source, name));
+            }
+        }
+    }
+    events
+}
+
+/// User 3's key in other hands: another network, another tool, seven calls that the user never made.
+fn attack(day: u64) -> Vec<Event> {
+    let calls = [
+        ("iam.amazonaws.com", "ListUsers"),
+        ("iam.amazonaws.com", "CreateAccessKey"),
+        ("iam.amazonaws.com", "AttachUserPolicy"),
+        ("secretsmanager.amazonaws.com", "ListSecrets"),
+        ("secretsmanager.amazonaws.com", "GetSecretValue"),
+        ("cloudtrail.amazonaws.com", "DescribeTrails"),
+        ("ec2.amazonaws.com", "DescribeInstances"),
+    ];
+    let event = |(step, (source, name)): (usize, (&'static str, &'static str))| Event {
+        address: "203.0.113.66".to_owned(),
+        agent: "Boto3/1.3 Linux/5",
+        ..call(&user(3), at(day, 700 + step as i64), source, name)
+    };
+    calls.into_iter().enumerate().map(event).collect()
+}
+
+fn column(events: &[Event], name: &str, data_type: &DataType) -> ArrayRef {
+    let texts =
+        |f: &dyn Fn(&Event) -> Option<String>| -> ArrayRef { Arc::new(events.iter().map(f).collect::<StringArray>()) };
+    match name {
+        "eventtime" => {
+            let micros = events.iter().map(|event| event.time.timestamp_micros());
+            Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"))
+        }
+        "event_date" => {
+            let days = events.iter().map(|event| (event.time.date_naive() - NaiveDate::default()).num_days() as i32);
+            Arc::new(Date32Array::from_iter_values(days))
+        }
+        "readonly" => {
+            Arc::new(events.iter().map(|event| Some(!event.name.starts_with("Create"))).collect::<BooleanArray>())
+        }
+        "eventid" => texts(&|event| event.id.clone()),
+        "eventhash" => texts(&|event| Some(format!("{:x}", event.time.timestamp_micros()))),
+        "actor" => texts(&|event| event.actor.clone()),
+        "eventsource" => texts(&|event| Some(event.source.to_owned())),
+        "eventname" => texts(&|event| Some(event.name.to_owned())),
+        "sourceipaddress" => texts(&|event| Some(event.address.clone())),
+        "useragent" => texts(&|event| Some(event.agent.to_owned())),
+        "outcome" => texts(&|event| Some(event.outcome.to_owned())),
+        "awsregion" => texts(&|_| Some("us-east-1".to_owned())),
+        "recipientaccountid" => texts(&|_| Some(ACCOUNT.to_owned())),
+        "useridentity" => identity(events, data_type),
+        _ => new_null_array(data_type, events.len()),
+    }
+}
+
+fn identity(events: &[Event], data_type: &DataType) -> ArrayRef {
+    let DataType::Struct(fields) = data_type else { panic!("useridentity is a struct") };
+    let kinds: ArrayRef = Arc::new(StringArray::from_iter_values(events.iter().map(|event| event.kind)));
+    let member = |name: &str, data_type: &DataType| match name {
+        "type" => Arc::clone(&kinds),
+        _ => new_null_array(data_type, events.len()),
+    };
+    let columns = fields.iter().map(|field| member(field.name(), field.data_type())).collect();
+    Arc::new(StructArray::new(fields.clone(), columns, None))
+}
+
+struct World {
+    _folder: TempDir,
+    lake: Lake,
+}
+
+impl World {
+    async fn new(events: &[Event]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let location = folder.path().join("lake").to_str().unwrap().to_owned();
+        let lake = Lake::open_or_create(&LakeOptions { location, ..Default::default() }).await.unwrap();
+        let world = Self { _folder: folder, lake };
+        world.add(events).await;
+        world
+    }
+
+    async fn add(&self, events: &[Event]) {
+        if events.is_empty() {
+            return;
+        }
+        let schema = schema::EVENTS.schema();
+        let columns = schema.fields().iter().map(|field| column(events, field.name(), field.data_type())).collect();
+        let batch = RecordBatch::try_new(schema, columns).unwrap();
+        self.lake.append(&schema::EVENTS, &[batch]).await.unwrap();
+    }
+
+    async fn detect(&self, day: u64) -> DetectReport {
+        self.detect_with(day, 2).await.unwrap()
+    }
+
+    async fn detect_with(&self, day: u64, threads: usize) -> Result<DetectReport> {
+        let mut options = DetectOptions::new(query_options(threads));
+        (options.from, options.to) = (Some(at(day, 0)), Some(at(day + 1, 0)));
+        detect(&self.lake, &options, at(day + 1, 10)).await
+    }
+
+    async fn ids(&self, sql: &str) -> Vec<String> {
+        let snapshots = self.lake.snapshots().await.unwrap();
+        let ctx = query::session(&snapshots, &query_options(2)).unwrap();
+        let batches = query::collect(&ctx, sql).await.unwrap();
+        let texts = |batch: &RecordBatch| {
+            let ids = rows::Texts::of(batch, "eventid").unwrap();
+            (0..batch.num_rows()).map(|row| ids.at(row).to_owned()).collect::<Vec<_>>()
+        };
+        batches.iter().flat_map(texts).collect()
+    }
+}
+
+fn query_options(threads: usize) -> QueryOptions {
+    QueryOptions { threads, memory_limit: 256 << 20 }
+}
+
+fn with_attack() -> Vec<Event> {
+    [habit(0..16), attack(15)].concat()
+}
+
+#[tokio::test]
+async fn a_stolen_key_is_the_first_finding_and_lists_what_the_thief_did() {
+    let world = World::new(&with_attack()).await;
+    let report = world.detect(15).await;
+    let first = &report.findings[0];
+    assert_eq!(first.actor, user(3));
+    assert!(first.finding_type.ends_with(":IAMUser/AnomalousBehavior"), "{}", first.finding_type);
+    let done: Vec<String> = attack(15).into_iter().filter_map(|event| event.id).collect();
+    assert_eq!(first.event_ids, done);
+    assert_eq!(report.findings.len(), 1);
+    assert!(first.time >= first.last_seen && first.count == 7);
+    assert_eq!((first.baseline.actor_days, first.baseline.to), (15, at(15, 0)));
+}
+
+#[tokio::test]
+async fn shares_add_up_and_the_sql_returns_the_events() {
+    let world = World::new(&with_attack()).await;
+    let first = world.detect(15).await.findings.remove(0);
+    let sum: f64 = first.factors.iter().map(|factor| factor.contribution).sum();
+    assert!((sum - 1.0).abs() < 1e-9, "{sum}");
+    assert!(first.factors.iter().all(|factor| factor.bits.is_finite() && factor.bits >= 0.0));
+    assert_eq!(world.ids(&first.sql).await, first.event_ids);
+}
+
+#[tokio::test]
+async fn a_habit_gives_no_finding() {
+    let world = World::new(&habit(0..16)).await;
+    let report = world.detect(15).await;
+    assert_eq!(report.findings, []);
+    assert_eq!((report.days, report.actor_days, report.baseline_days), (1, 20, 15));
+}
+
+#[tokio::test]
+async fn what_everybody_does_for_the_first_time_is_a_rollout() {
+    let mut events = habit(0..16);
+    let new =
+        |number| call(&user(number), at(15, 800 + number as i64), "bedrock.amazonaws.com", "ListFoundationModels");
+    events.extend((0..20).map(new));
+    let shared = World::new(&events).await.detect(15).await;
+    assert_eq!(shared.findings, []);
+}
+
+#[tokio::test]
+async fn a_new_colleague_with_usual_habits_is_no_attack() {
+    let mut events = habit(0..16);
+    let newcomer = |(step, (source, name)): (usize, &(&'static str, &'static str))| {
+        call("arn:aws:iam::111111111111:user/new", at(15, 600 + step as i64), source, name)
+    };
+    events.extend(HABITS.iter().enumerate().map(newcomer));
+    assert_eq!(World::new(&events).await.detect(15).await.findings, []);
+}
+
+#[tokio::test]
+async fn a_burst_of_usual_calls_is_found_by_volume() {
+    let mut events = habit(0..16);
+    events.extend((0..900).map(|step| Event {
+        id: Some(format!("burst-{step}")),
+        ..call(&user(5), at(15, 600) + TimeDelta::seconds(step), "s3.amazonaws.com", "ListBuckets")
+    }));
+    let world = World::new(&events).await;
+    let mut options = DetectOptions::new(query_options(2));
+    (options.from, options.to, options.min_score) = (Some(at(15, 0)), Some(at(16, 0)), 8.0);
+    let report = detect(&world.lake, &options, at(16, 1)).await.unwrap();
+    assert_eq!(report.findings[0].actor, user(5));
+    assert_eq!(report.findings[0].factors[0].feature, "calls");
+    assert_eq!(report.findings[0].apis[0].api, "ListBuckets");
+}
+
+#[tokio::test]
+async fn threads_and_repetition_change_nothing() {
+    let world = World::new(&with_attack()).await;
+    let once = world.detect_with(15, 1).await.unwrap();
+    let again = world.detect_with(15, 4).await.unwrap();
+    let text = |report: &DetectReport| serde_json::to_string(&report.findings).unwrap();
+    assert_eq!(text(&once), text(&again));
+    assert_eq!((once.written, again.written), (1, 0));
+    assert_eq!((once.train.dates_updated, again.train.dates_updated), (16, 0));
+}
+
+#[tokio::test]
+async fn only_changed_dates_are_trained_again() {
+    let world = World::new(&habit(0..5)).await;
+    let options = query_options(2);
+    let first = train::train(&world.lake, &options, at(9, 0)).await.unwrap();
+    assert_eq!((first.dates, first.dates_updated, first.events_read), (5, 5, 400));
+    world.add(&attack(2)).await;
+    let second = train::train(&world.lake, &options, at(9, 0)).await.unwrap();
+    assert_eq!((second.dates_updated, second.events_read), (1, 87));
+}
+
+#[tokio::test]
+async fn later_events_do_not_change_an_earlier_day() {
+    let early = World::new(&with_attack()).await.detect(15).await.findings;
+    let later = [with_attack(), habit(16..20), attack(17)].concat();
+    assert_eq!(World::new(&later).await.detect(15).await.findings, early);
+}
+
+#[tokio::test]
+async fn rules_need_no_past() {
+    let root =
+        Event { kind: "Root", ..call("arn:aws:iam::111111111111:root", at(0, 1), "iam.amazonaws.com", "ListUsers") };
+    let silence = call(&user(1), at(0, 2), "cloudtrail.amazonaws.com", "StopLogging");
+    let kali =
+        Event { agent: "Boto3/1.3 Linux/6.5-kali", ..call(&user(2), at(0, 3), "s3.amazonaws.com", "ListBuckets") };
+    let refused = Event { outcome: "denied", ..call(&user(4), at(0, 4), "cloudtrail.amazonaws.com", "StopLogging") };
+    let world = World::new(&[root, silence, kali, refused]).await;
+    let found = world.detect(0).await.findings;
+    let types: Vec<&str> = found.iter().map(|finding| finding.finding_type.as_str()).collect();
+    assert_eq!(
+        types,
+        [
+            "PenTest:IAMUser/KaliLinux",
+            "Stealth:IAMUser/CloudTrailLoggingDisabled",
+            "Policy:IAMUser/RootCredentialUsage"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn odd_lakes_give_no_panic() {
+    let world = World::new(&[]).await;
+    assert_eq!(world.detect(0).await.days, 0);
+    world.add(&[call(&user(1), at(0, 1), "ec2.amazonaws.com", "DescribeInstances")]).await;
+    assert_eq!(world.detect(0).await.actor_days, 1);
+    let nobody = Event { actor: None, ..call("x", at(1, 1), "ec2.amazonaws.com", "DescribeInstances") };
+    world.add(&[nobody]).await;
+    assert_eq!(world.detect(1).await.actor_days, 0);
+}
+
+#[tokio::test]
+async fn ids_that_are_missing_or_hostile_stay_inert() {
+    let mut events = with_attack();
+    let count = events.len();
+    events[count - 2].id = None;
+    events[count - 3].id = Some("x') OR ('1'='1".to_owned());
+    let world = World::new(&events).await;
+    let first = world.detect(15).await.findings.remove(0);
+    assert_eq!((first.count, first.event_ids.len()), (7, 6));
+    assert_eq!(world.ids(&first.sql).await.len(), 7);
+}
+
+#[tokio::test]
+async fn without_a_range_an_old_lake_gives_its_newest_day() {
+    let world = World::new(&with_attack()).await;
+    let report = detect(&world.lake, &DetectOptions::new(query_options(2)), at(400, 0)).await.unwrap();
+    assert_eq!((report.from, report.to), (Some(at(15, 0)), Some(at(16, 0))));
+    assert_eq!(report.findings.len(), 1);
+}
+
+#[tokio::test]
+async fn an_empty_range_is_refused() {
+    let world = World::new(&[]).await;
+    let mut options = DetectOptions::new(query_options(1));
+    (options.from, options.to) = (Some(at(1, 0)), Some(at(1, 0)));
+    let error = detect(&world.lake, &options, at(2, 0)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+}
+
+#[tokio::test]
+async fn an_altered_model_is_refused_until_it_is_removed() {
+    let world = World::new(&with_attack()).await;
+    world.detect(15).await;
+    let path = format!("models/shape-{}/shape.json", at(15, 0).date_naive());
+    let text = world.lake.read_file(&path).await.unwrap().expect("a model was kept");
+    let altered = String::from_utf8(text.to_vec()).unwrap().replacen("\"rows\": 300", "\"rows\": 299", 1);
+    world.lake.write_file(&path, altered.into()).await.unwrap();
+    let error = world.detect_with(15, 2).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BadInput);
+    assert!(error.to_string().contains(&path), "{error}");
+}

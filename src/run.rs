@@ -1,0 +1,106 @@
+//! The scheduled job: ingest -> detect -> publish, once.
+//!
+//! Owns: the order, the lock that keeps two runs apart, and the run's one report.
+//! Invariant: what one step could not do is left to the next run, and the report says so; a step that fails does not
+//! keep those after it from their work on what is there.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::detect::{DetectOptions, DetectReport, detect};
+use crate::error::{Error, Result};
+use crate::finding::{Finding, SeverityBand};
+use crate::ingest::{IngestOptions, IngestReport, Observer, Stop, ingest};
+use crate::lake::Lake;
+use crate::publish::{PublishOptions, PublishReport, publish};
+use crate::sink::Sink;
+use crate::source::Source;
+
+/// Options of the three steps.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// Of the first.
+    pub ingest: IngestOptions,
+    /// Of the second.
+    pub detect: DetectOptions,
+    /// Of the third.
+    pub publish: PublishOptions,
+}
+
+/// The accounts of a run; a step that failed or was not reached is absent.
+#[derive(Debug, Default, Serialize)]
+pub struct RunReport {
+    /// Objects, records, rows …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingest: Option<IngestReport>,
+    /// What was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detect: Option<DetectReport>,
+    /// What was sent, by sink.
+    pub publish: Vec<PublishReport>,
+    /// Steps that failed, in words.
+    pub failures: Vec<String>,
+}
+
+impl RunReport {
+    /// True where something was rejected, failed or left to the next run.
+    pub fn is_partial(&self) -> bool {
+        let ingest = self.ingest.as_ref().is_none_or(|report| report.is_partial() || report.interrupted);
+        let publish = self.publish.iter().any(|report| !report.failed.is_empty());
+        ingest || publish || !self.failures.is_empty()
+    }
+
+    /// Findings at or above a band.
+    pub fn findings_from(&self, band: SeverityBand) -> impl Iterator<Item = &Finding> {
+        let findings = self.detect.iter().flat_map(|report| &report.findings);
+        findings.filter(move |finding| finding.severity_label >= band)
+    }
+
+    fn keep<T>(&mut self, step: &str, result: Result<T>) -> Option<T> {
+        result.map_err(|error: Error| self.failures.push(format!("{step}: {error}"))).ok()
+    }
+}
+
+/// Runs the three steps under the lake's lock.
+///
+/// # Errors
+/// `Conflict` where another run holds the lock. Failures of the steps are in the report.
+pub async fn run(
+    source: &Source,
+    lake: &Lake,
+    sinks: &[Sink],
+    options: &RunOptions,
+    now: DateTime<Utc>,
+    stop: &Stop,
+    observer: &Observer<'_>,
+) -> Result<RunReport> {
+    let lock = lake.lock(now).await?;
+    let report = steps(source, lake, sinks, options, now, stop, observer).await;
+    lock.release().await;
+    Ok(report)
+}
+
+async fn steps(
+    source: &Source,
+    lake: &Lake,
+    sinks: &[Sink],
+    options: &RunOptions,
+    now: DateTime<Utc>,
+    stop: &Stop,
+    observer: &Observer<'_>,
+) -> RunReport {
+    let mut report = RunReport::default();
+    let ingested = ingest(source, lake, &options.ingest, now, stop, observer).await;
+    report.ingest = report.keep("ingest", ingested);
+    if stop.is_requested() {
+        return report;
+    }
+    let detected = detect(lake, &options.detect, now).await;
+    report.detect = report.keep("detect", detected);
+    for sink in sinks {
+        let published = publish(lake, sink, &options.publish, now).await;
+        let published = report.keep("publish", published);
+        report.publish.extend(published);
+    }
+    report
+}
