@@ -229,11 +229,11 @@ fn statement(destination: &str, severity: f64) -> String {
     format!(
         "WITH latest AS (
            SELECT id, content_hash, severity, time, finding,
-                  row_number() OVER (PARTITION BY id ORDER BY detected_at DESC, content_hash) AS place
+                  row_number() OVER (PARTITION BY id ORDER BY detected_at DESC, content_hash DESC) AS place
            FROM findings
          ), delivered AS (
            SELECT finding_id, content_hash,
-                  row_number() OVER (PARTITION BY finding_id ORDER BY delivered_at DESC, content_hash) AS place
+                  row_number() OVER (PARTITION BY finding_id ORDER BY delivered_at DESC, content_hash DESC) AS place
            FROM deliveries WHERE destination = '{destination}'
          )
          SELECT f.id, f.content_hash, CASE WHEN d.content_hash = f.content_hash THEN NULL ELSE f.finding END AS finding
