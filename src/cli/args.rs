@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use trailhound::finding::SeverityBand;
 
 use trailhound::query::output::Format;
+use trailhound::sink::Shape;
 
 use super::config::Size;
 
@@ -108,6 +111,119 @@ pub enum Command {
     },
     /// Ask the lake in SQL, or by a named query
     Query(QueryArgs),
+    /// Score what the identities of the lake did, against their own past
+    Detect {
+        #[command(flatten)]
+        lake: LakeArgs,
+        #[command(flatten)]
+        detect: DetectArgs,
+        /// Form of the findings
+        #[arg(short, long, value_name = "FORMAT", default_value = "table", env = "TRAILHOUND_OUTPUT")]
+        output: FindingFormat,
+    },
+    /// Send new and changed findings to SNS or a file
+    Publish {
+        #[command(flatten)]
+        lake: LakeArgs,
+        #[command(flatten)]
+        publish: PublishArgs,
+    },
+    /// Ingest, detect and publish once, for a scheduler; two runs on one lake do not overlap
+    Run {
+        /// s3://bucket/prefix, a folder or a file
+        #[arg(env = "TRAILHOUND_SOURCE")]
+        source: Option<String>,
+        #[command(flatten)]
+        lake: LakeArgs,
+        #[command(flatten)]
+        ingest: IngestArgs,
+        #[command(flatten)]
+        detect: DetectArgs,
+        #[command(flatten)]
+        publish: PublishArgs,
+    },
+    /// Make a synthetic organization and take it through the whole pipeline; no AWS needed
+    Demo(DemoArgs),
+    /// Print shell completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What is scored, and what counts.
+#[derive(Debug, Clone, Args)]
+pub struct DetectArgs {
+    /// First instant to score, e.g. 2026-01-31 or 2026-01-31T12:00:00Z [default: 24 hours before --to]
+    #[arg(long, env = "TRAILHOUND_FROM", value_name = "TIME", value_parser = instant)]
+    pub from: Option<DateTime<Utc>>,
+    /// First instant not to score [default: now, or the end of the lake's newest day where that is older]
+    #[arg(long, env = "TRAILHOUND_TO", value_name = "TIME", value_parser = instant)]
+    pub to: Option<DateTime<Utc>>,
+    /// Surprise in bits from which an identity's day is a finding
+    #[arg(long, env = "TRAILHOUND_MIN_SCORE", value_name = "BITS")]
+    pub min_score: Option<f64>,
+    /// Exit with 1 where a finding has this severity or a higher one: low, medium, high or critical
+    #[arg(long, env = "TRAILHOUND_FAIL_ON", value_name = "SEVERITY")]
+    pub fail_on: Option<SeverityBand>,
+}
+
+/// Where findings go.
+#[derive(Debug, Clone, Args)]
+pub struct PublishArgs {
+    /// SNS topic (standard or FIFO)
+    #[arg(long, env = "TRAILHOUND_SNS_TOPIC_ARN", value_name = "ARN")]
+    pub sns_topic_arn: Option<String>,
+    /// File to append findings to, one JSON object a line
+    #[arg(long, env = "TRAILHOUND_FINDINGS_FILE", value_name = "FILE")]
+    pub findings_file: Option<PathBuf>,
+    /// Lowest severity that is sent [default: low]
+    #[arg(long, env = "TRAILHOUND_MIN_SEVERITY", value_name = "SEVERITY")]
+    pub min_severity: Option<SeverityBand>,
+    /// Shape of a message: event (EventBridge's envelope, source "trailhound"), guardduty-event (the same, source
+    /// "aws.guardduty"), finding (GuardDuty's finding alone) or native [default: event; native in a file]
+    #[arg(long, env = "TRAILHOUND_SHAPE", value_name = "SHAPE")]
+    pub shape: Option<Shape>,
+}
+
+/// The synthetic organization.
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    /// Folder to make
+    #[arg(long, env = "TRAILHOUND_DEMO_DIR", value_name = "DIR", default_value = "trailhound-demo")]
+    pub dir: PathBuf,
+    /// Decides everything that is left to chance
+    #[arg(long, env = "TRAILHOUND_DEMO_SEED", value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Days of life; the attacks are in the last one
+    #[arg(long, env = "TRAILHOUND_DEMO_DAYS", value_name = "N", default_value_t = 14)]
+    pub days: u32,
+    /// The logs end here [default: the last midnight, UTC]
+    #[arg(long, env = "TRAILHOUND_DEMO_END", value_name = "TIME", value_parser = instant)]
+    pub end: Option<DateTime<Utc>>,
+}
+
+/// An instant: RFC 3339, or a day (its beginning in UTC).
+fn instant(text: &str) -> Result<DateTime<Utc>, String> {
+    let day = || text.parse::<NaiveDate>().ok().map(|day| day.and_time(NaiveTime::MIN).and_utc());
+    DateTime::parse_from_rfc3339(text)
+        .map(|time| time.to_utc())
+        .ok()
+        .or_else(day)
+        .ok_or_else(|| format!("\"{text}\" is not a time; write 2026-01-31 or 2026-01-31T12:00:00Z"))
+}
+
+/// Forms of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FindingFormat {
+    /// For people.
+    Table,
+    /// One array.
+    Json,
+    /// An object per line.
+    Ndjson,
+    /// The main columns, with a header.
+    Csv,
 }
 
 /// What to ask, and how to print the answer.

@@ -1,10 +1,9 @@
 //! `trailhound ingest`
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
 use chrono::Utc;
-use indicatif::{ProgressBar, ProgressStyle};
-use trailhound::ingest::{IngestReport, Progress, ingest};
+use trailhound::ingest::{IngestReport, ingest};
 use trailhound::lake::Lake;
 use trailhound::source::Source;
 
@@ -35,23 +34,11 @@ pub async fn with_progress(
     source: &Source,
     lake: &Lake,
 ) -> anyhow::Result<IngestReport> {
-    let bar = bar();
-    let observer = |progress: Progress| {
-        bar.set_length(progress.objects);
-        bar.set_position(progress.done);
-    };
+    let progress = super::progress::Bar::new();
     let stop = super::signal::stop_on_signal();
-    let report = ingest(source, lake, &settings.ingest(args), Utc::now(), &stop, &observer).await;
-    bar.finish_and_clear();
+    let report = ingest(source, lake, &settings.ingest(args), Utc::now(), &stop, &progress.observer()).await;
+    progress.finish();
     Ok(report?)
-}
-
-fn bar() -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{spinner} {pos}/{len} objects  {bar:30}  {elapsed} (eta {eta})");
-    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// A summary for people.

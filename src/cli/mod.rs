@@ -4,14 +4,20 @@
 
 mod args;
 mod config;
+mod demo;
+mod detect;
 mod exit;
+mod findings;
 mod ingest;
+mod progress;
+mod publish;
 mod query;
 mod report;
+mod run;
 mod settings;
 mod signal;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command, LogFormat};
 pub use exit::ExitStatus;
@@ -27,7 +33,7 @@ pub fn main() -> ExitStatus {
             return status;
         }
     };
-    match run(cli) {
+    match start(cli) {
         Ok(status) => status,
         Err(error) if is_broken_pipe(&error) => ExitStatus::Fine,
         Err(error) => {
@@ -45,7 +51,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
+fn start(cli: Cli) -> anyhow::Result<ExitStatus> {
     let settings = Settings::resolve(cli.global)?;
     start_logging(&settings);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(settings.threads).enable_all().build()?;
@@ -56,6 +62,16 @@ async fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<ExitS
     match command {
         Command::Ingest { source, lake, ingest } => ingest::run(settings, source, lake, ingest).await,
         Command::Query(args) => query::run(settings, args).await,
+        Command::Detect { lake, detect, output } => detect::run(settings, lake, detect, output).await,
+        Command::Publish { lake, publish } => publish::run(settings, lake, publish).await,
+        Command::Run { source, lake, ingest, detect, publish } => {
+            run::run(settings, run::RunArgs { source, lake, ingest, detect, publish }).await
+        }
+        Command::Demo(args) => demo::run(settings, args).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "trailhound", &mut std::io::stdout());
+            Ok(ExitStatus::Fine)
+        }
     }
 }
 

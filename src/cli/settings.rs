@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 
 use trailhound::aws::AwsOptions;
+use trailhound::detect::DetectOptions;
 use trailhound::error::{Error, ErrorKind, Result};
+use trailhound::finding::SeverityBand;
 use trailhound::ingest::IngestOptions;
 use trailhound::lake::LakeOptions;
+use trailhound::publish::PublishOptions;
 use trailhound::query::QueryOptions;
 use trailhound::source::SourceOptions;
 
-use super::args::{GlobalArgs, IngestArgs, LakeArgs, LogFormat};
+use super::args::{DetectArgs, GlobalArgs, IngestArgs, LakeArgs, LogFormat, PublishArgs};
 use super::config::FileConfig;
 
 /// Memory for buffers and caches unless configured otherwise, in bytes.
@@ -87,6 +90,23 @@ impl Settings {
     /// Bounds of a query.
     pub fn query(&self) -> QueryOptions {
         QueryOptions { threads: self.threads, memory_limit: self.memory_limit }
+    }
+
+    /// What is scored.
+    pub fn detect(&self, args: &DetectArgs) -> DetectOptions {
+        let default = DetectOptions::new(self.query());
+        let min_score = args.min_score.unwrap_or(default.min_score);
+        DetectOptions { from: args.from, to: args.to, min_score, ..default }
+    }
+
+    /// What is sent.
+    pub fn publish(&self, args: &PublishArgs) -> PublishOptions {
+        PublishOptions { minimum_severity: args.min_severity.unwrap_or(SeverityBand::Low), query: self.query() }
+    }
+
+    /// The topic to send to, if any.
+    pub fn sns_topic_arn(&self, args: &PublishArgs) -> Option<String> {
+        args.sns_topic_arn.clone().or_else(|| self.file.sns_topic_arn.clone())
     }
 
     /// Bounds of an ingest.

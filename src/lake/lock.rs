@@ -139,7 +139,13 @@ async fn put(
     store.put_opts(path, PutPayload::from_bytes(holder.bytes()), options).await.map(UpdateVersion::from)
 }
 
-async fn renew(store: Arc<dyn ObjectStore>, path: Path, holder: Holder, mut version: UpdateVersion, now: DateTime<Utc>) {
+async fn renew(
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    holder: Holder,
+    mut version: UpdateVersion,
+    now: DateTime<Utc>,
+) {
     let started = Instant::now();
     loop {
         tokio::time::sleep(RENEWAL).await;

@@ -1,0 +1,59 @@
+//! `trailhound run`
+
+use chrono::Utc;
+use trailhound::lake::Lake;
+use trailhound::run::{RunOptions, RunReport, run as run_once};
+use trailhound::source::Source;
+
+use super::args::{DetectArgs, FindingFormat, IngestArgs, LakeArgs, PublishArgs};
+use super::exit::ExitStatus;
+use super::settings::Settings;
+
+/// What the command was given.
+pub struct RunArgs {
+    pub source: Option<String>,
+    pub lake: LakeArgs,
+    pub ingest: IngestArgs,
+    pub detect: DetectArgs,
+    pub publish: PublishArgs,
+}
+
+/// Runs the command.
+pub async fn run(settings: &Settings, args: RunArgs) -> anyhow::Result<ExitStatus> {
+    let (source, lake) = (settings.source(args.source)?, settings.lake(args.lake)?);
+    let sinks = super::publish::sinks(settings, &args.publish).await?;
+    let source = Source::open(&source).await?;
+    let lake = Lake::open_or_create(&lake).await?;
+    let options = RunOptions {
+        ingest: settings.ingest(&args.ingest),
+        detect: settings.detect(&args.detect),
+        publish: settings.publish(&args.publish),
+    };
+    let stop = super::signal::stop_on_signal();
+    let progress = super::progress::Bar::new();
+    let report = run_once(&source, &lake, &sinks, &options, Utc::now(), &stop, &progress.observer()).await;
+    progress.finish();
+    let report = report?;
+    super::report::write(settings, &report)?;
+    print(&report).await?;
+    if report.is_partial() {
+        return Ok(ExitStatus::Failed);
+    }
+    let findings = report.detect.iter().flat_map(|detected| &detected.findings);
+    Ok(super::detect::status(findings, args.detect.fail_on))
+}
+
+async fn print(report: &RunReport) -> anyhow::Result<()> {
+    for failure in &report.failures {
+        tracing::error!("{failure}");
+    }
+    let mut out = std::io::stdout();
+    if let Some(ingested) = &report.ingest {
+        super::ingest::print(ingested, &mut out)?;
+    }
+    if let Some(detected) = &report.detect {
+        super::detect::tell(detected);
+        super::findings::print(&detected.findings, FindingFormat::Table, &mut out).await?;
+    }
+    Ok(super::publish::print(&report.publish, &mut out)?)
+}
