@@ -30,6 +30,8 @@ pub struct Novel {
     pub first_time: DateTime<Utc>,
     /// Last call today.
     pub last_time: DateTime<Utc>,
+    /// Hours of the day in which it was used, a bit each.
+    pub hours: u32,
     /// Who used it before.
     pub users: Users,
 }
@@ -82,6 +84,8 @@ pub type Newcomers = BTreeMap<(Feature, String), Vec<(DateTime<Utc>, String)>>;
 pub struct Part {
     /// Feature and value by which events carry this part; `None` where no single event does.
     pub carrier: Option<(Feature, String)>,
+    /// Hours of the day in which it was seen, a bit each.
+    pub hours: u32,
     /// What was seen.
     pub observed: String,
     /// What the baseline expects.
@@ -127,7 +131,7 @@ fn cap(feature: Feature) -> f64 {
         Feature::Api | Feature::Service => 24.0,
         Feature::Network | Feature::NetworkWide => 18.0,
         Feature::Region | Feature::UserAgent | Feature::Account => 9.0,
-        Feature::Outcome => 5.0,
+        Feature::Outcome => 3.0,
         Feature::Hour | Feature::Access => 3.0,
     }
 }
@@ -164,6 +168,7 @@ pub fn score(past: &Past, shape: &ShapeModel, newcomers: &Newcomers, today: &Tod
             rated.reduce(|best, next| if next.bits > best.bits { next } else { best })
         })
         .collect();
+    concentrate(&mut signals);
     let counted: Vec<Signal> = volumes(past, today).into_iter().chain(shape_signal(past, shape, today)).collect();
     // A count is known only when the day's calls are; a new value is known at its last use.
     let known_at = if counted.is_empty() { known_at } else { today.last_time };
@@ -173,6 +178,29 @@ pub fn score(past: &Past, shape: &ShapeModel, newcomers: &Newcomers, today: &Tod
     let known_at = today.rules.iter().map(|hit| hit.last_time).fold(known_at, DateTime::max);
     let score = round(signals.iter().map(|signal| signal.bits).sum());
     Scored { profile: today.profile.clone(), score, signals, known_at }
+}
+
+/// Hours that belong together: a session of somebody who looks around and acts.
+const SESSION_HOURS: u32 = 2;
+
+/// What remains of the surprise outside the day's most surprising session. Ordinary exploration is spread over a day;
+/// somebody else's hands bring a new network, a new tool and new calls at once.
+const APART: f64 = 0.35;
+
+const ALL_HOURS: u32 = (1 << 24) - 1;
+
+/// Finds the session in which most of the new values met, and discounts the others.
+fn concentrate(signals: &mut [Signal]) {
+    let parts = || signals.iter().flat_map(|signal| &signal.parts);
+    let inside = |hours: u32| parts().filter(|part| part.hours & hours != 0).map(|part| part.credit).sum::<f64>();
+    let sessions = (0..24).map(|hour| (((1 << SESSION_HOURS) - 1) << hour) & ALL_HOURS);
+    let best = sessions.map(|hours| (inside(hours), hours)).reduce(|best, next| if next.0 > best.0 { next } else { best });
+    let hours = best.map_or(ALL_HOURS, |(_, hours)| hours);
+    for signal in signals {
+        signal.parts.iter_mut().filter(|part| part.hours & hours == 0).for_each(|part| part.credit *= APART);
+        signal.parts.sort_by(|a, b| b.credit.total_cmp(&a.credit).then_with(|| a.observed.cmp(&b.observed)));
+        signal.bits = signal.parts.iter().map(|part| part.credit).sum();
+    }
 }
 
 /// Thousandths of a bit: what is printed is what is compared.
@@ -248,6 +276,7 @@ fn part(days: usize, novel: &Novel, credit: f64) -> Part {
     let own = 1.0 / (days as f64 + 1.0);
     Part {
         carrier: Some((novel.feature, novel.value.clone())),
+        hours: novel.hours,
         observed: novel.value.clone(),
         expected,
         scope,
@@ -294,6 +323,7 @@ fn volume_signal(past: &Past, today: &Today, volume: Volume) -> Option<Signal> {
     let mostly = today.busiest.as_ref().filter(|_| volume == Volume::Calls);
     let part = Part {
         carrier,
+        hours: ALL_HOURS,
         observed: match mostly {
             Some((api, calls)) => format!("{observed} calls in a day, {calls} of them {api}"),
             None => format!("{observed} {} in a day", volume.as_str().replace('_', " ")),
@@ -313,6 +343,7 @@ fn shape_signal(past: &Past, shape: &ShapeModel, today: &Today) -> Option<Signal
     let bits = (surprise - SHAPE_FLOOR).max(0.0) * SHAPE_WEIGHT * trust(days);
     let part = Part {
         carrier: None,
+        hours: ALL_HOURS,
         observed: format!("reconstruction error {error:.2} of the day's counts"),
         expected: format!("below {:.2} on 99 of 100 of {} actor-days", shape.usual_error(), shape.rows),
         scope: Scope::Organization,
@@ -347,6 +378,7 @@ fn rule_signal(rule: &str, hits: &[&RuleHit]) -> Signal {
             true => (Feature::UserAgent, hit.user_agent.clone()),
             false => (Feature::Api, hit.api.clone()),
         }),
+        hours: ALL_HOURS,
         observed: format!("{} by {} ({} calls)", hit.api, hit.user_agent, hit.events),
         expected: "never; this is reported whatever the past".to_owned(),
         scope: Scope::Organization,

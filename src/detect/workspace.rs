@@ -271,7 +271,7 @@ fn read_novel(batch: &RecordBatch, past: &Past) -> Result<Vec<(String, Novel)>> 
     let text = |name| Texts::of(batch, name);
     let (actor, account, feature, value) = (text("actor")?, text("account")?, text("feature")?, text("value")?);
     let (events, organization) = (Numbers::of(batch, "events")?, Numbers::of(batch, "organization_users")?);
-    let in_account = Numbers::of(batch, "account_users")?;
+    let (in_account, hours) = (Numbers::of(batch, "account_users")?, Numbers::of(batch, "hours")?);
     let (first, last) = (Numbers::of_instants(batch, "first_time")?, Numbers::of_instants(batch, "last_time")?);
     let novel = |row| {
         let users = Users {
@@ -287,6 +287,7 @@ fn read_novel(batch: &RecordBatch, past: &Past) -> Result<Vec<(String, Novel)>> 
             events: events.at(row),
             first_time: first.instant(row),
             last_time: last.instant(row),
+            hours: hours.at(row) as u32,
             users,
         };
         Some((actor.at(row).to_owned(), novel))
@@ -299,6 +300,7 @@ fn merge(same: &mut Novel, other: Novel) {
     same.events += other.events;
     same.first_time = same.first_time.min(other.first_time);
     same.last_time = same.last_time.max(other.last_time);
+    same.hours |= other.hours;
     if other.around() > same.around() {
         (same.account, same.users) = (other.account, other.users);
     }

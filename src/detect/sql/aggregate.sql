@@ -17,7 +17,8 @@ SELECT
   coalesce(api, service, region, network, network_wide, user_agent, outcome, hour, access, account) AS value,
   count(*) AS events,
   min(eventtime) AS first_time,
-  max(eventtime) AS last_time
+  max(eventtime) AS last_time,
+  bit_or(CAST(1 AS BIGINT) << CAST(date_part('hour', eventtime) AS BIGINT)) AS hours
 FROM trail_features
 WHERE event_date = DATE '{date}' AND eventtime < TIMESTAMP '{before}'
 GROUP BY GROUPING SETS (

@@ -6,7 +6,7 @@ in_organization AS (
 in_account AS (
   SELECT account, feature, value, count(DISTINCT actor) AS users FROM past GROUP BY account, feature, value
 )
-SELECT t.actor, t.account, t.feature, t.value, t.events, t.first_time, t.last_time,
+SELECT t.actor, t.account, t.feature, t.value, t.events, t.first_time, t.last_time, t.hours,
   coalesce(o.users, 0) AS organization_users, coalesce(a.users, 0) AS account_users
 FROM today t
 LEFT ANTI JOIN known k ON k.actor = t.actor AND k.feature = t.feature AND k.value = t.value
