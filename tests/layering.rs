@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 /// Layer of a module by its path under `src`, the longest match first; the edge is not part of the library.
 const LAYERS: &[(&str, u8)] = &[
     ("detect/mod", 3),
+    ("detect/store", 3),
+    ("detect/workspace", 3),
+    ("detect/tests", 3),
     ("detect", 1),
     ("sink/guardduty", 1),
     ("sink/pack", 1),

@@ -58,7 +58,7 @@ fn check_empty(dir: &Path) -> anyhow::Result<()> {
 }
 
 async fn make(options: &DemoOptions, dir: &Path) -> anyhow::Result<DemoSummary> {
-    let (options, dir) = (options.clone(), dir.to_owned());
+    let (options, dir) = (*options, dir.to_owned());
     Ok(tokio::task::spawn_blocking(move || demo::write(&options, &dir)).await??)
 }
 

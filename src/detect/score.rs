@@ -194,7 +194,8 @@ fn concentrate(signals: &mut [Signal]) {
     let parts = || signals.iter().flat_map(|signal| &signal.parts);
     let inside = |hours: u32| parts().filter(|part| part.hours & hours != 0).map(|part| part.credit).sum::<f64>();
     let sessions = (0..24).map(|hour| (((1 << SESSION_HOURS) - 1) << hour) & ALL_HOURS);
-    let best = sessions.map(|hours| (inside(hours), hours)).reduce(|best, next| if next.0 > best.0 { next } else { best });
+    let best =
+        sessions.map(|hours| (inside(hours), hours)).reduce(|best, next| if next.0 > best.0 { next } else { best });
     let hours = best.map_or(ALL_HOURS, |(_, hours)| hours);
     for signal in signals {
         signal.parts.iter_mut().filter(|part| part.hours & hours == 0).for_each(|part| part.credit *= APART);
