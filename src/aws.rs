@@ -1,9 +1,11 @@
-//! The one AWS configuration that every adapter shares.
+//! The one AWS configuration that every adapter shares, and the one reading of what S3 answers.
 //!
 //! Owns: the credential chain (environment, profile, SSO, container, instance, assumed role) and the endpoint.
 //! Refuses: retries of its own; each adapter decides what may be repeated.
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+
+use crate::error::ErrorKind;
 
 /// Where AWS is and who we are there.
 #[derive(Debug, Clone, Default)]
@@ -51,4 +53,22 @@ async fn assume_role(base: SdkConfig, arn: &str) -> SdkConfig {
     base.into_builder()
         .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(provider))
         .build()
+}
+
+/// What an error code of S3 means for the caller, and what to do next; `None` for one that may pass by itself.
+pub fn meaning(code: &str) -> Option<(ErrorKind, &'static str)> {
+    Some(match code {
+        "NoSuchBucket" => (ErrorKind::NotFound, "check the bucket's name and --region"),
+        "NoSuchKey" => (ErrorKind::NotFound, "it was deleted after it was listed"),
+        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired" => {
+            (ErrorKind::Denied, "the credentials have expired: renew them and run again")
+        }
+        "AccessDenied" | "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "AllAccessDisabled" => {
+            (ErrorKind::Denied, "the policy that is needed stands in README")
+        }
+        "PermanentRedirect" | "AuthorizationHeaderMalformed" => {
+            (ErrorKind::Usage, "the bucket is in another region: set --region")
+        }
+        _ => return None,
+    })
 }

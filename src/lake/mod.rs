@@ -10,18 +10,20 @@ mod lock;
 mod scan;
 mod store;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
+use backon::{BackoffBuilder, Retryable};
 use bytes::Bytes;
 use chrono::NaiveDate;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
 use deltalake_core::kernel::{Action, Add, LogicalFileView, StructType};
+use deltalake_core::logstore::{StorageConfig, default_logstore};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
-use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use deltalake_core::{DeltaTable, DeltaTableError};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
@@ -36,7 +38,7 @@ use crate::aws::AwsOptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{EVENTS, TABLES, Table};
 use crate::table::{DataFile, TableSnapshot};
-use store::{Place, store_error};
+use store::{Place, answered, store_error};
 
 /// Commits between two checkpoints of a table's log. Loading a log costs a request per commit since the last one.
 const CHECKPOINT_INTERVAL: &str = "50";
@@ -180,14 +182,17 @@ impl Lake {
             .url
             .join(&format!("{}/", table.name))
             .map_err(|error| Error::new(ErrorKind::Usage, format!("lake {}", self.location())).source(error))?;
-        DeltaTableBuilder::from_url(url.clone())
-            .map_err(fail)?
-            .with_storage_backend(Arc::clone(&place.store), url)
-            .build()
-            .map_err(fail)
+        // not through Delta's builder: its registry of log stores knows folders only
+        let config = StorageConfig::default();
+        let below = config.decorate_store(Arc::clone(&place.store), &url).map_err(fail)?;
+        Ok(DeltaTable::new(default_logstore(Arc::new(below), Arc::clone(&place.store), &url, &config)))
     }
 
     async fn create(&self, table: &'static Table) -> Result<DeltaTable> {
+        (|| self.create_once(table)).retry(store::again()).when(Error::is_transient).await
+    }
+
+    async fn create_once(&self, table: &'static Table) -> Result<DeltaTable> {
         let what = format!("cannot create {} in {}", table.name, self.location());
         if self.inner.place.store_url.scheme() == "file" {
             make_folder(&self.inner.place, table).map_err(|error| {
@@ -341,7 +346,8 @@ impl Lake {
         self.commit_staged(table, &staged, Base::Any).await.map(|snapshot| snapshot.version)
     }
 
-    /// Makes staged files part of a table, in one commit, and answers the table's files as of this commit.
+    /// Makes staged files part of a table, in one commit, and answers the table's files as of this commit. The store
+    /// does not repeat a write that must not happen twice; here it can be, as the log tells whether it has happened.
     ///
     /// # Errors
     /// As the store answers; `Conflict` where the table is not at the base version any more (the files stay, unseen,
@@ -352,6 +358,42 @@ impl Lake {
         staged: &[StagedFile],
         base: Base,
     ) -> Result<TableSnapshot> {
+        let mut delays = store::again().build();
+        loop {
+            match self.commit_once(table, staged, base).await {
+                Err(error) if error.is_transient() => {
+                    let Some(delay) = delays.next() else { return Err(error) };
+                    tokio::time::sleep(delay).await;
+                    if let Ok(Some(done)) = self.carried_out(table, staged, base).await {
+                        return Ok(done);
+                    }
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// The table's files where a commit whose answer was lost had been carried out. Where others have committed since
+    /// and the base matters, that is for the caller to find out.
+    async fn carried_out(
+        &self,
+        table: &'static Table,
+        staged: &[StagedFile],
+        base: Base,
+    ) -> Result<Option<TableSnapshot>> {
+        let snapshot = self.snapshot(table).await?;
+        let root = self.inner.place.prefix.clone().join(table.name);
+        let paths: HashSet<&Path> = snapshot.files.iter().map(|file| &file.path).collect();
+        let below = |path: &str| path.split('/').fold(root.clone(), |path, part| path.join(part));
+        let ours = staged.iter().all(|file| paths.contains(&below(&file.0.path)));
+        let next = match base {
+            Base::Any => true,
+            Base::Version(version) => snapshot.version == version + 1,
+        };
+        Ok((ours && next).then_some(snapshot))
+    }
+
+    async fn commit_once(&self, table: &'static Table, staged: &[StagedFile], base: Base) -> Result<TableSnapshot> {
         let current = self.existing(table).await?;
         if let Base::Version(version) = base
             && current.version().map(|version| version as i64) != Some(version)
@@ -520,6 +562,9 @@ fn delta_error(what: String, error: DeltaTableError) -> Error {
 /// The kernel hides the store's error inside its own; its text is all there is to tell them apart.
 fn kernel_error(what: String, error: DeltaTableError) -> Error {
     let text = error.to_string();
+    if let Some(error) = answered(&what, &text) {
+        return error;
+    }
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     let kind = if has(&["No files in log segment", "not found", "NotFound", "NoSuchKey"]) && !has(&["NoSuchBucket"]) {
         ErrorKind::NotFound

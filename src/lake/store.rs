@@ -5,10 +5,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use backon::ExponentialBuilder;
 use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -113,9 +115,18 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Pauses between tries of what the store does not repeat by itself.
+pub(super) fn again() -> ExponentialBuilder {
+    ExponentialBuilder::default().with_min_delay(Duration::from_millis(200)).with_max_times(3).with_jitter()
+}
+
 /// Says what a store's error means for the caller.
 pub(super) fn store_error(what: impl Into<String>, error: object_store::Error) -> Error {
     use object_store::Error as E;
+    let what = what.into();
+    if let Some(error) = answered(&what, &error.to_string()) {
+        return error;
+    }
     let (kind, hint) = match &error {
         E::NotFound { .. } => (ErrorKind::NotFound, "check the name of the bucket or folder"),
         E::AlreadyExists { .. } | E::Precondition { .. } => {
@@ -132,9 +143,33 @@ pub(super) fn store_error(what: impl Into<String>, error: object_store::Error) -
     Error::new(kind, what).source(error).hint(hint)
 }
 
+/// The error that S3 answered with, read out of the text of another error: the store keeps the answer's XML in its
+/// text alone. `None` where there is none, or it is one that may pass by itself.
+pub(super) fn answered(what: &str, text: &str) -> Option<Error> {
+    let tag = |name: &str| {
+        let (_, rest) = text.split_once(&format!("<{name}>"))?;
+        rest.split_once(&format!("</{name}>")).map(|(inner, _)| inner)
+    };
+    let code = tag("Code")?;
+    let (kind, hint) = aws::meaning(code)?;
+    let message = tag("Message").unwrap_or_default();
+    Some(Error::new(kind, format!("{what}: {code}: {message}")).hint(hint))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_are_read_out_of_the_text_around_them() {
+        let text = "Generic S3 error: 400 Bad Request: <Error><Code>ExpiredToken</Code><Message>Too old.</Message>";
+        let error = answered("cannot list the lake s3://b/l", text).unwrap();
+        assert_eq!(error.kind(), ErrorKind::Denied);
+        let said = error.to_string();
+        assert!(said.starts_with("cannot list the lake s3://b/l: ExpiredToken: Too old. (") && said.contains("renew"));
+        assert!(answered("x", "503: <Error><Code>SlowDown</Code><Message>m</Message>").is_none());
+        assert!(answered("x", "<Code>NoSuchBucket").is_none());
+    }
 
     #[tokio::test]
     async fn a_folder_is_resolved_against_the_root() {

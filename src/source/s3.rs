@@ -102,8 +102,8 @@ impl S3Source {
         let code = error.code().unwrap_or_default().to_owned();
         let status = error.raw_response().map(|response| response.status().as_u16());
         let (kind, hint) = meaning(&code, status, &text(error));
-        let message = error.message().map_or_else(|| text(error), str::to_owned);
-        Error::new(kind, format!("{what} s3://{}/{key}: {code} {message}", self.bucket)).hint(hint)
+        let message = error.message().map_or_else(|| text(error), |message| format!("{code}: {message}"));
+        Error::new(kind, format!("{what} s3://{}/{key}: {message}", self.bucket)).hint(hint)
     }
 }
 
@@ -119,20 +119,12 @@ fn text(error: &dyn std::error::Error) -> String {
 
 /// What an answer of S3 means for the caller, and what to do next.
 fn meaning(code: &str, status: Option<u16>, text: &str) -> (ErrorKind, &'static str) {
-    match (code, status) {
-        ("NoSuchBucket", _) => (ErrorKind::NotFound, "check the bucket's name and --region"),
-        ("NoSuchKey", _) => (ErrorKind::NotFound, "it was deleted after it was listed"),
-        ("ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired", _) => {
-            (ErrorKind::Denied, "the credentials have expired: renew them and run again")
-        }
-        ("AccessDenied" | "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "AllAccessDisabled", _) => {
-            (ErrorKind::Denied, "the policy that is needed stands in README")
-        }
-        ("PermanentRedirect" | "AuthorizationHeaderMalformed", _) => {
-            (ErrorKind::Usage, "the bucket is in another region: set --region")
-        }
-        (_, Some(404)) => (ErrorKind::NotFound, "check the bucket's name and --region"),
-        (_, Some(401 | 403)) => (ErrorKind::Denied, "the policy that is needed stands in README"),
+    if let Some(meaning) = aws::meaning(code) {
+        return meaning;
+    }
+    match status {
+        Some(404) => (ErrorKind::NotFound, "check the bucket's name and --region"),
+        Some(401 | 403) => (ErrorKind::Denied, "the policy that is needed stands in README"),
         _ if text.contains("credentials") => (ErrorKind::Denied, "set AWS_PROFILE or --profile, or sign in again"),
         _ => (ErrorKind::Unavailable, "run again; it is left for the next run"),
     }
