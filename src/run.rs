@@ -45,7 +45,7 @@ pub struct RunReport {
 impl RunReport {
     /// True where something was rejected, failed or left to the next run.
     pub fn is_partial(&self) -> bool {
-        let ingest = self.ingest.as_ref().is_none_or(|report| report.is_partial() || report.interrupted);
+        let ingest = self.ingest.as_ref().is_none_or(IngestReport::is_partial);
         let publish = self.publish.iter().any(|report| !report.failed.is_empty());
         ingest || publish || !self.failures.is_empty()
     }
@@ -93,6 +93,7 @@ async fn steps(
     let ingested = ingest(source, lake, &options.ingest, now, stop, observer).await;
     report.ingest = report.keep("ingest", ingested);
     if stop.is_requested() {
+        report.failures.push("stopped on request before detection; run again for the rest".to_owned());
         return report;
     }
     let detected = detect(lake, &options.detect, now).await;

@@ -24,7 +24,7 @@ pub async fn run(
     let report = with_progress(settings, &args, &source, &lake).await?;
     super::report::write(settings, &report)?;
     print(&report, &mut std::io::stdout().lock())?;
-    Ok(if report.is_partial() || report.interrupted { ExitStatus::Failed } else { ExitStatus::Fine })
+    Ok(if report.is_partial() { ExitStatus::Failed } else { ExitStatus::Fine })
 }
 
 /// Ingests with a progress bar on a terminal, and ends after the current commit when asked to.

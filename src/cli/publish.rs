@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use chrono::Utc;
-use trailhound::error::{Error, ErrorKind};
+use trailhound::error::{Error, ErrorKind, Result};
 use trailhound::lake::Lake;
 use trailhound::publish::{PublishReport, publish};
 use trailhound::sink::{FileMode, FileOptions, FileSink, Shape, Sink, SnsOptions, SnsSink};
@@ -15,16 +15,17 @@ use super::settings::Settings;
 /// Runs the command.
 pub async fn run(settings: &Settings, lake: LakeArgs, args: PublishArgs) -> anyhow::Result<ExitStatus> {
     let lake = settings.lake(lake)?;
-    let sinks = sinks(settings, &args).await?;
-    if sinks.is_empty() {
+    let destinations = destinations(settings, &args)?;
+    if destinations.is_empty() {
         return Err(Error::new(ErrorKind::Usage, "nowhere to publish to")
             .hint("add --sns-topic-arn ARN or --findings-file FILE")
             .into());
     }
     let lake = Lake::open(&lake).await?;
     let mut reports = Vec::new();
-    for sink in &sinks {
-        reports.push(publish(&lake, sink, &settings.publish(&args), Utc::now()).await?);
+    for destination in destinations {
+        let sink = destination.connect().await?;
+        reports.push(publish(&lake, &sink, &settings.publish(&args), Utc::now()).await?);
     }
     super::report::write(settings, &reports)?;
     print(&reports, &mut std::io::stdout())?;
@@ -32,19 +33,38 @@ pub async fn run(settings: &Settings, lake: LakeArgs, args: PublishArgs) -> anyh
     Ok(if failed { ExitStatus::Failed } else { ExitStatus::Fine })
 }
 
-/// The sinks that are asked for.
-pub async fn sinks(settings: &Settings, args: &PublishArgs) -> anyhow::Result<Vec<Sink>> {
-    let mut sinks = Vec::new();
+/// Where findings are to go, before anything is asked there.
+pub enum Destination {
+    Sns(SnsOptions),
+    File(FileOptions),
+}
+
+impl Destination {
+    /// Makes the sink; a topic is asked how large its messages may be.
+    pub async fn connect(self) -> Result<Sink> {
+        Ok(match self {
+            Self::Sns(options) => Sink::Sns(SnsSink::connect(options).await?),
+            Self::File(options) => Sink::File(FileSink::open(options)?),
+        })
+    }
+}
+
+/// The destinations that are asked for.
+///
+/// # Errors
+/// `Usage` where an ARN is malformed.
+pub fn destinations(settings: &Settings, args: &PublishArgs) -> Result<Vec<Destination>> {
+    let mut destinations = Vec::new();
     if let Some(arn) = settings.sns_topic_arn(args) {
         let (topic, aws) = (arn.parse()?, settings.aws.clone());
         let shape = args.shape.unwrap_or(Shape::Event);
-        sinks.push(Sink::Sns(SnsSink::connect(SnsOptions { topic, aws, shape }).await?));
+        destinations.push(Destination::Sns(SnsOptions { topic, aws, shape }));
     }
     if let Some(path) = args.findings_file.clone() {
         let shape = args.shape.unwrap_or(Shape::Native);
-        sinks.push(Sink::File(FileSink::open(FileOptions { path, mode: FileMode::Append, shape })?));
+        destinations.push(Destination::File(FileOptions { path, mode: FileMode::Append, shape }));
     }
-    Ok(sinks)
+    Ok(destinations)
 }
 
 /// A summary for people.

@@ -3,10 +3,12 @@
 use chrono::Utc;
 use trailhound::lake::Lake;
 use trailhound::run::{RunOptions, RunReport, run as run_once};
+use trailhound::sink::Sink;
 use trailhound::source::Source;
 
 use super::args::{DetectArgs, FindingFormat, IngestArgs, LakeArgs, PublishArgs};
 use super::exit::ExitStatus;
+use super::publish::Destination;
 use super::settings::Settings;
 
 /// What the command was given.
@@ -21,7 +23,7 @@ pub struct RunArgs {
 /// Runs the command.
 pub async fn run(settings: &Settings, args: RunArgs) -> anyhow::Result<ExitStatus> {
     let (source, lake) = (settings.source(args.source)?, settings.lake(args.lake)?);
-    let sinks = super::publish::sinks(settings, &args.publish).await?;
+    let destinations = super::publish::destinations(settings, &args.publish)?;
     let source = Source::open(&source).await?;
     let lake = Lake::open_or_create(&lake).await?;
     let options = RunOptions {
@@ -29,11 +31,13 @@ pub async fn run(settings: &Settings, args: RunArgs) -> anyhow::Result<ExitStatu
         detect: settings.detect(&args.detect),
         publish: settings.publish(&args.publish),
     };
+    let (sinks, unreachable) = connect(destinations).await;
     let stop = super::signal::stop_on_signal();
     let progress = super::progress::Bar::new();
     let report = run_once(&source, &lake, &sinks, &options, Utc::now(), &stop, &progress.observer()).await;
     progress.finish();
-    let report = report?;
+    let mut report = report?;
+    report.failures.extend(unreachable);
     super::report::write(settings, &report)?;
     print(&report).await?;
     if report.is_partial() {
@@ -41,6 +45,19 @@ pub async fn run(settings: &Settings, args: RunArgs) -> anyhow::Result<ExitStatu
     }
     let findings = report.detect.iter().flat_map(|detected| &detected.findings);
     Ok(super::detect::status(findings, args.detect.fail_on))
+}
+
+/// A destination that is out of reach must not keep the lake from being brought up to date: it is told of at the end,
+/// and the next run sends what this one could not.
+async fn connect(destinations: Vec<Destination>) -> (Vec<Sink>, Vec<String>) {
+    let (mut sinks, mut failures) = (Vec::new(), Vec::new());
+    for destination in destinations {
+        match destination.connect().await {
+            Ok(sink) => sinks.push(sink),
+            Err(error) => failures.push(format!("publish: {error}")),
+        }
+    }
+    (sinks, failures)
 }
 
 async fn print(report: &RunReport) -> anyhow::Result<()> {

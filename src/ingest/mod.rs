@@ -155,7 +155,11 @@ const MAX_FAILURES: usize = 100;
 impl IngestReport {
     /// True where something was rejected, failed or left.
     pub fn is_partial(&self) -> bool {
-        self.rejects > 0 || self.objects.rejected > 0 || self.objects.failed > 0 || !self.failures.is_empty()
+        self.interrupted
+            || self.rejects > 0
+            || self.objects.rejected > 0
+            || self.objects.failed > 0
+            || !self.failures.is_empty()
     }
 
     fn fail(&mut self, what: String) {
