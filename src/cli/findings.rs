@@ -20,8 +20,8 @@ pub async fn print(findings: &[Finding], format: FindingFormat, out: &mut (dyn W
             }
         }
         FindingFormat::Json => {
-            serde_json::to_writer_pretty(&mut *out, findings)?;
-            writeln!(out)?;
+            // in one piece: serde_json would hide that the pipe was closed in an error of its own
+            writeln!(out, "{}", serde_json::to_string_pretty(findings)?)?;
         }
         FindingFormat::Table => rows(&table(findings)?, Format::Table, out).await?,
         FindingFormat::Csv => rows(&whole(findings)?, Format::Csv, out).await?,

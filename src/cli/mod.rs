@@ -17,6 +17,8 @@ mod run;
 mod settings;
 mod signal;
 
+use std::io::Write;
+
 use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command, LogFormat};
@@ -69,10 +71,18 @@ async fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<ExitS
         }
         Command::Demo(args) => demo::run(settings, args).await,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "trailhound", &mut std::io::stdout());
+            completions(shell, &mut std::io::stdout())?;
             Ok(ExitStatus::Fine)
         }
     }
+}
+
+/// Through memory, as the generator panics where it cannot write.
+fn completions(shell: clap_complete::Shell, out: &mut dyn Write) -> std::io::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "trailhound", &mut script);
+    out.write_all(&script)?;
+    out.flush()
 }
 
 /// Libraries that log an error before they return it: we say it once, with what to do about it.

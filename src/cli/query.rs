@@ -21,6 +21,15 @@ enum Asked {
     Named(&'static NamedQuery),
 }
 
+/// The accounts of a query.
+#[derive(serde::Serialize)]
+struct QueryReport {
+    /// Rows written.
+    rows: u64,
+    /// Rows of the answer that a table did not show.
+    left_out: u64,
+}
+
 /// Runs the command.
 pub async fn run(settings: &Settings, args: QueryArgs) -> anyhow::Result<ExitStatus> {
     if args.list {
@@ -47,6 +56,7 @@ pub async fn run(settings: &Settings, args: QueryArgs) -> anyhow::Result<ExitSta
         Asked::Sql(sql) => query::execute_with(&session, &sql, text_values(&args.param)).await?,
     };
     let summary = output::write(stream, format, &mut *open(args.to.as_deref())?).await?;
+    super::report::write(settings, &QueryReport { rows: summary.rows, left_out: summary.left_out })?;
     if summary.left_out > 0 {
         tracing::warn!("{} more rows are not shown; use -o ndjson, csv or parquet for all", summary.left_out);
     }
