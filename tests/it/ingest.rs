@@ -9,7 +9,7 @@ use crate::support::records::{envelope, gzip, object, record, records};
 use crate::support::{World, real_data, rows_at};
 
 fn report(world: &World) -> Value {
-    serde_json::from_slice(&std::fs::read(world.path("report.json")).expect("a report")).expect("JSON")
+    world.report()
 }
 
 #[test]

@@ -1,8 +1,13 @@
 //! Drives the real binary and real servers: what a user sees, and what is left in the lake.
 
+mod bucket;
+mod demo;
 mod deployment;
+mod edge;
 mod ingest;
+mod interop;
 mod publish;
 mod queries;
+mod run;
 mod sink;
 mod support;

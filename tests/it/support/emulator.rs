@@ -107,7 +107,7 @@ fn repository() -> &'static Path {
 }
 
 /// Python of the virtual environment that `tests/run` makes.
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     let venv = std::env::var_os("TRAILHOUND_TEST_VENV").map_or_else(|| repository().join(".venv"), PathBuf::from);
     let python = venv.join("bin/python");
     assert!(

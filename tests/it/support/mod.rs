@@ -4,7 +4,9 @@ pub mod aws;
 pub mod canned;
 pub mod emulator;
 pub mod findings;
+pub mod proxy;
 pub mod records;
+pub mod suspects;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -27,7 +29,8 @@ pub struct Ended {
 }
 
 impl Ended {
-    fn of(output: Output) -> Self {
+    /// Reads what a program that has ended left.
+    pub fn of(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).expect("stdout is UTF-8"),
@@ -76,6 +79,22 @@ impl World {
         Ended::of(self.command(args).output().expect("the program starts"))
     }
 
+    /// The program with credentials that an emulator takes, talking to this endpoint and nobody else.
+    pub fn at(&self, endpoint: &str, args: &[&str]) -> Command {
+        let mut command = self.command(&[args, &["--endpoint-url", endpoint]].concat());
+        command.envs(NO_CREDENTIALS).env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+        command
+    }
+
+    pub fn run_at(&self, endpoint: &str, args: &[&str]) -> Ended {
+        Ended::of(self.at(endpoint, args).output().expect("the program starts"))
+    }
+
+    /// What `--report report.json` left.
+    pub fn report(&self) -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(self.path("report.json")).expect("a report")).expect("JSON")
+    }
+
     /// Ingests the source into the lake.
     pub fn ingest(&self, more: &[&str]) -> Ended {
         self.run(&[&["ingest", "source", "--lake", "lake"], more].concat())
@@ -86,6 +105,14 @@ impl World {
         rows_at(&self.lake(), table)
     }
 }
+
+/// Environment in which AWS's chain finds nothing and asks no server for it.
+pub const NO_CREDENTIALS: [(&str, &str); 4] = [
+    ("AWS_REGION", "us-east-1"),
+    ("AWS_CONFIG_FILE", "/nonexistent"),
+    ("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent"),
+    ("AWS_EC2_METADATA_DISABLED", "true"),
+];
 
 /// Rows of a table of a lake in a folder.
 pub fn rows_at(lake: &Path, table: &'static Table) -> u64 {
