@@ -55,13 +55,13 @@ impl Column {
         }
     }
 
-    pub(super) fn append_null(&mut self) {
+    pub(super) fn append_nulls(&mut self, count: usize) {
         match self {
-            Self::Text(builder) => builder.append_null(),
-            Self::Boolean(builder) => builder.append_null(),
-            Self::Time(builder) => builder.append_null(),
-            Self::Struct(column) => column.append_null(),
-            Self::List(column) => column.append_null(),
+            Self::Text(builder) => builder.append_nulls(count),
+            Self::Boolean(builder) => builder.append_nulls(count),
+            Self::Time(builder) => builder.append_nulls(count),
+            Self::Struct(column) => column.append_nulls(count),
+            Self::List(column) => column.append_nulls(count),
         }
     }
 
@@ -132,28 +132,42 @@ pub(super) struct Struct {
     members: &'static [Member],
     columns: Vec<Column>,
     valid: NullBufferBuilder,
+    /// Rows without an object that the columns of the members do not have yet. Most structs are absent from most
+    /// records: their many columns take the nulls in one go.
+    owed: usize,
+    /// Which member stood at which place of the last object: the guess is nearly always right.
+    order: Vec<u8>,
 }
 
 impl Struct {
     fn new(members: &'static [Member]) -> Self {
         let columns = members.iter().map(|member| Column::new(&member.kind)).collect();
-        Self { members, columns, valid: NullBufferBuilder::new(1024) }
+        let order = (0..members.len() as u8).collect();
+        Self { members, columns, valid: NullBufferBuilder::new(1024), owed: 0, order }
     }
 
-    fn append_null(&mut self) {
-        self.columns.iter_mut().for_each(Column::append_null);
-        self.valid.append_null();
+    fn append_nulls(&mut self, count: usize) {
+        self.owed += count;
+        self.valid.append_n_nulls(count);
+    }
+
+    fn settle(&mut self) {
+        let owed = std::mem::take(&mut self.owed);
+        if owed > 0 {
+            self.columns.iter_mut().for_each(|column| column.append_nulls(owed));
+        }
     }
 
     fn append(&mut self, value: Tree<'_>) -> Fit {
         let Some(given) = value.members() else {
-            self.append_null();
+            self.append_nulls(1);
             return Fit::Loose;
         };
+        self.settle();
         let mut filled = 0u32;
         let mut fit = Fit::Exact;
-        for (name, value) in given {
-            match self.members.iter().position(|member| member.json == name) {
+        for (place, (name, value)) in given.enumerate() {
+            match self.member(place, name) {
                 Some(index) if filled & (1 << index) == 0 => {
                     filled |= 1 << index;
                     fit = fit.and(self.columns[index].append(&self.members[index].kind, value));
@@ -163,14 +177,28 @@ impl Struct {
         }
         for (index, column) in self.columns.iter_mut().enumerate() {
             if filled & (1 << index) == 0 {
-                column.append_null();
+                column.append_nulls(1);
             }
         }
         self.valid.append_non_null();
         fit
     }
 
+    fn member(&mut self, place: usize, name: &str) -> Option<usize> {
+        if let Some(&guess) = self.order.get(place)
+            && self.members[usize::from(guess)].json == name
+        {
+            return Some(usize::from(guess));
+        }
+        let index = self.members.iter().position(|member| member.json == name)?;
+        if let Some(guess) = self.order.get_mut(place) {
+            *guess = index as u8;
+        }
+        Some(index)
+    }
+
     fn finish(&mut self) -> StructArray {
+        self.settle();
         let columns = self.columns.iter_mut().map(Column::finish).collect();
         StructArray::new(fields(self.members), columns, self.valid.finish())
     }
@@ -188,14 +216,14 @@ impl List {
         Self { items: Struct::new(members), lengths: Vec::new(), valid: NullBufferBuilder::new(1024) }
     }
 
-    fn append_null(&mut self) {
-        self.lengths.push(0);
-        self.valid.append_null();
+    fn append_nulls(&mut self, count: usize) {
+        self.lengths.extend(std::iter::repeat_n(0, count));
+        self.valid.append_n_nulls(count);
     }
 
     fn append(&mut self, value: Tree<'_>) -> Fit {
         let Some(elements) = value.elements() else {
-            self.append_null();
+            self.append_nulls(1);
             return Fit::Loose;
         };
         let mut length = 0;

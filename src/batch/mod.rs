@@ -35,6 +35,7 @@ struct Index {
     event_source: usize,
     error_code: usize,
     error_message: usize,
+    request: usize,
     response: usize,
     event_id: usize,
     event_type: usize,
@@ -47,6 +48,7 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| Index {
     event_source: member("eventSource"),
     error_code: member("errorCode"),
     error_message: member("errorMessage"),
+    request: member("requestParameters"),
     response: member("responseElements"),
     event_id: member("eventID"),
     event_type: member("eventType"),
@@ -151,7 +153,7 @@ impl BatchBuilder {
     fn append_members(&mut self, record: &Record<'_>) {
         for (index, (member, column)) in RECORD.iter().zip(&mut self.columns).enumerate() {
             let Some(value) = record.member(index) else {
-                column.append_null();
+                column.append_nulls(1);
                 continue;
             };
             let fit = match (&member.kind, column) {
@@ -160,7 +162,7 @@ impl BatchBuilder {
                     Fit::Exact
                 }
                 (Kind::Json, column) if USUALLY_NULL.contains(&member.json) => {
-                    column.append_null();
+                    column.append_nulls(1);
                     Fit::Exact
                 }
                 (kind, column) => column.append(kind, value.tree()),

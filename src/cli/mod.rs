@@ -27,6 +27,7 @@ use settings::Settings;
 
 /// Parses, runs and reports; everything but the exit itself.
 pub fn main() -> ExitStatus {
+    end_on_panic();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -43,6 +44,17 @@ pub fn main() -> ExitStatus {
             ExitStatus::of(&error)
         }
     }
+}
+
+/// A panic anywhere is a bug: it is told, and the process ends with the exit code of a failure. The lake is safe, as a
+/// commit is all or nothing.
+fn end_on_panic() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        tell(info);
+        eprintln!("trailhound: this is a bug; please report it with the lines above");
+        std::process::exit(2);
+    }));
 }
 
 /// Whoever reads our output may stop reading; that is no failure of ours.

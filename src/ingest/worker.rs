@@ -20,8 +20,9 @@ use crate::parse::{Chunk, Parser, Visitor};
 use crate::schema::EVENTS;
 use crate::source::{ObjectInfo, Payload, folder};
 
-/// Bytes of JSON whose rows are held as Arrow columns before they are encoded.
-const FLUSH_BYTES: usize = 8 << 20;
+/// Bytes of JSON whose rows are held as Arrow columns before they are encoded: few enough that the columns are still in
+/// the processor's cache when they are, and that the allocator keeps their memory instead of giving it back.
+const FLUSH_BYTES: usize = 2 << 20;
 
 /// Days of events with a file open. Objects are read in order of their day, so more are rarely needed.
 const MAX_OPEN_DAYS: usize = 8;
