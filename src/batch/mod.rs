@@ -211,9 +211,14 @@ fn note_unknown(record: &Record<'_>, extra: &mut String) {
     for (name, raw) in record.unknown() {
         note(extra, name, raw);
     }
-    let absent: Vec<&str> = USUALLY_NULL.into_iter().filter(|name| record.member(member(name)).is_none()).collect();
-    if !absent.is_empty() {
-        note(extra, ABSENT, &serde_json::Value::from(absent).to_string());
+    let absent = |index: usize| record.member(index).is_none();
+    if absent(INDEX.request) || absent(INDEX.response) {
+        let names: Vec<&str> = [INDEX.request, INDEX.response]
+            .into_iter()
+            .filter(|&index| absent(index))
+            .map(|index| RECORD[index].json)
+            .collect();
+        note(extra, ABSENT, &serde_json::Value::from(names).to_string());
     }
 }
 

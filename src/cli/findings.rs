@@ -6,10 +6,13 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use chrono::{DateTime, Utc};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use trailhound::finding::Finding;
+use trailhound::finding::{ApiCalls, Finding};
 use trailhound::query::output::{self, Format};
 
 use super::args::FindingFormat;
+
+/// APIs of a finding that the table names.
+const SHOWN_CALLS: usize = 3;
 
 /// Prints findings in the order given.
 pub async fn print(findings: &[Finding], format: FindingFormat, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
@@ -54,6 +57,17 @@ fn counts(findings: &[Finding]) -> ArrayRef {
     Arc::new(findings.iter().map(|finding| i64::try_from(finding.count).ok()).collect::<Int64Array>())
 }
 
+/// The first APIs of each, the most surprising one first.
+fn calls(findings: &[Finding]) -> ArrayRef {
+    let names = |finding: &Finding| {
+        let service = |api: &ApiCalls| api.service.split('.').next().unwrap_or_default().to_owned();
+        let first = finding.apis.iter().take(SHOWN_CALLS).map(|api| format!("{}:{}", service(api), api.api));
+        let more = (finding.apis.len() > SHOWN_CALLS).then(|| "…".to_owned());
+        first.chain(more).collect::<Vec<_>>().join(", ")
+    };
+    Arc::new(findings.iter().map(|finding| Some(names(finding))).collect::<StringArray>())
+}
+
 /// What fits a terminal: the actor without its role's path, the account stands beside it.
 fn table(findings: &[Finding]) -> anyhow::Result<RecordBatch> {
     Ok(RecordBatch::try_from_iter([
@@ -64,7 +78,7 @@ fn table(findings: &[Finding]) -> anyhow::Result<RecordBatch> {
         ("actor", texts(findings, |finding| short(&finding.actor))),
         ("first_seen", times(findings, |finding| finding.first_seen)),
         ("events", counts(findings)),
-        ("why", texts(findings, |finding| finding.factors.first().map_or("", |factor| &factor.observed))),
+        ("most unusual calls", calls(findings)),
     ])?)
 }
 
