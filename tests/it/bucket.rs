@@ -180,6 +180,12 @@ fn expired_credentials() {
     }
 }
 
+/// What is done to a request.
+type Fault = fn() -> Action;
+
+/// Whether it is done to this one.
+type Which = fn(&Request) -> bool;
+
 /// Does `fault` to the first `times` requests that `which` is true for.
 fn first(
     times: usize,
@@ -198,7 +204,7 @@ fn first(
 }
 
 /// Faults that pass, on the reads of one object.
-fn on_the_way_in() -> [(&'static str, usize, fn() -> Action); 4] {
+fn on_the_way_in() -> [(&'static str, usize, Fault); 4] {
     [
         ("slow", 2, || Action::error(503, "SlowDown")),
         ("internal", 2, || Action::error(500, "InternalError")),
@@ -222,7 +228,7 @@ async fn faults_that_pass_while_reading_lose_nothing() {
 }
 
 /// A file of the lake's table of events, and a commit of it.
-fn on_the_way_out() -> [(&'static str, fn(&Request) -> bool); 2] {
+fn on_the_way_out() -> [(&'static str, Which); 2] {
     [
         ("file", |request| request.method == "PUT" && request.target.contains("/events/event_date")),
         ("commit", |request| request.method == "PUT" && request.target.contains("/events/_delta_log/")),
@@ -232,7 +238,7 @@ fn on_the_way_out() -> [(&'static str, fn(&Request) -> bool); 2] {
 #[tokio::test]
 async fn faults_that_pass_while_writing_lose_and_double_nothing() {
     let Some(emulator) = ministack() else { return };
-    let faults: [(&str, fn() -> Action); 3] =
+    let faults: [(&str, Fault); 3] =
         [("slow", || Action::error(503, "SlowDown")), ("reset", || Action::Reset), ("unheard", || Action::Unheard)];
     for (fault_name, fault) in faults {
         for (name, which) in on_the_way_out() {

@@ -80,7 +80,8 @@ fn every_finding_has_the_sql_that_returns_its_events() {
         let ended = world.run(&["query", "--lake", "first/lake", sql, "-o", "ndjson"]).expect(0);
         let mut found: Vec<String> = ended.stdout.lines().map(event_id).collect();
         let mut told: Vec<String> = finding["event_ids"].as_array().expect("ids").iter().map(text).collect();
-        (found.sort(), told.sort());
+        found.sort();
+        told.sort();
         assert!(told.iter().all(|id| found.contains(id)), "{sql}\n{told:?}\n{found:?}");
     }
 }
