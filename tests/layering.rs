@@ -49,6 +49,8 @@ const SAME_LAYER: &[(&str, &str)] = &[
     ("run", "detect"),
     ("run", "publish"),
     ("detect", "train"),
+    // both count the same features in the same session
+    ("train", "detect"),
     ("demo", "ingest"),
     ("demo", "train"),
     ("demo", "detect"),
