@@ -93,6 +93,17 @@ impl fmt::Display for Error {
     }
 }
 
+/// An error of somebody else's with all of its causes, in one line.
+pub fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
 impl StdError for Error {
     // The chain is already part of the text; reporting it again would print every cause twice.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {

@@ -18,7 +18,7 @@ use object_store::{CredentialProvider, ObjectStore};
 use url::Url;
 
 use crate::aws::{self, AwsOptions};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, chain};
 
 /// An object store, and the place of a lake in it.
 #[derive(Debug, Clone)]
@@ -103,16 +103,6 @@ impl CredentialProvider for Credentials {
             token: found.session_token().map(str::to_owned),
         }))
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }
 
 /// Pauses between tries of what the store does not repeat by itself.

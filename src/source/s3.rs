@@ -15,7 +15,7 @@ use chrono::{DateTime, NaiveDate};
 
 use super::{Listing, ObjectInfo};
 use crate::aws::{self, AwsOptions};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, chain};
 
 /// How often a GET with its body is repeated, on top of the SDK's own attempts.
 const RETRIES: usize = 4;
@@ -101,20 +101,10 @@ impl S3Source {
     {
         let code = error.code().unwrap_or_default().to_owned();
         let status = error.raw_response().map(|response| response.status().as_u16());
-        let (kind, hint) = meaning(&code, status, &text(error));
-        let message = error.message().map_or_else(|| text(error), |message| format!("{code}: {message}"));
+        let (kind, hint) = meaning(&code, status, &chain(error));
+        let message = error.message().map_or_else(|| chain(error), |message| format!("{code}: {message}"));
         Error::new(kind, format!("{what} s3://{}/{key}: {message}", self.bucket)).hint(hint)
     }
-}
-
-fn text(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }
 
 /// What an answer of S3 means for the caller, and what to do next.
