@@ -77,20 +77,20 @@ impl Parser {
         if start == text.len() {
             return visitor.reject(Reject::new(None, RejectReason::NoRecords, "the object is empty", text));
         }
-        let alone = value_end(text, start).is_none_or(|end| skip_space(text, end) == text.len());
         let mut at = start;
         while at < text.len() {
-            at = skip_space(text, self.document(text, at, alone, visitor));
+            at = skip_space(text, self.document(text, start, at, visitor));
         }
     }
 
-    /// Reads one top-level value and answers where it ends.
-    fn document(&mut self, text: &[u8], at: usize, alone: bool, visitor: &mut dyn Visitor) -> usize {
+    /// Reads one top-level value (the first of which starts at `first`) and answers where it ends.
+    fn document(&mut self, text: &[u8], first: usize, at: usize, visitor: &mut dyn Visitor) -> usize {
         if let Some(elements) = elements_start(text, at) {
             return self.array(text, at, elements, visitor);
         }
         let end = value_end(text, at).unwrap_or(text.len());
         let raw = &text[at..end];
+        let alone = at == first && skip_space(text, end) == text.len();
         let position = (!alone).then_some(self.position);
         match self.classify(raw) {
             Ok(Document::Record) => self.records_of(raw, 0, visitor).unwrap_or_else(|_| unreachable!("parsed before")),
