@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
@@ -15,7 +16,7 @@ use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuil
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-use super::{Lake, project};
+use super::Lake;
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::Table;
 use crate::table::{DataFile, TableSnapshot};
@@ -83,4 +84,9 @@ impl AsyncFileReader for Reader {
         let size = self.size;
         async move { ParquetMetaDataReader::new().load_and_finish(self, size).await.map(Arc::new) }.boxed()
     }
+}
+
+/// Places of the columns of those names in the schema.
+fn project(schema: &Schema, names: &[&str]) -> Vec<usize> {
+    names.iter().filter_map(|name| schema.index_of(name).ok()).collect()
 }

@@ -44,6 +44,15 @@ impl Place {
             None => folder(location),
         }
     }
+
+    /// A folder of a store whose root is `root`.
+    pub(super) fn of(store: Arc<dyn ObjectStore>, root: &Url, prefix: &Path) -> Result<Self> {
+        let folder = if prefix.as_ref().is_empty() { String::new() } else { format!("{prefix}/") };
+        let url = root.join(&folder).map_err(|error| {
+            Error::new(ErrorKind::Usage, format!("lake {root}{prefix}: is no prefix")).source(error)
+        })?;
+        Ok(Self { store, store_url: root.clone(), prefix: prefix.clone(), url })
+    }
 }
 
 fn folder(location: &str) -> Result<Place> {
@@ -65,9 +74,7 @@ async fn s3(location: &str, rest: &str, options: &AwsOptions) -> Result<Place> {
     let store = s3_store(bucket, &config, options).map_err(|error| usage("cannot be reached").source(error))?;
     let store_url = Url::parse(&format!("s3://{bucket}/")).map_err(|error| usage("is no bucket").source(error))?;
     let prefix = Path::parse(prefix.trim_end_matches('/')).map_err(|error| usage("is no prefix").source(error))?;
-    let folder = if prefix.as_ref().is_empty() { String::new() } else { format!("{prefix}/") };
-    let url = store_url.join(&folder).map_err(|error| usage("is no prefix").source(error))?;
-    Ok(Place { store, store_url, prefix, url })
+    Place::of(store, &store_url, &prefix)
 }
 
 fn s3_store(bucket: &str, config: &SdkConfig, options: &AwsOptions) -> object_store::Result<Arc<dyn ObjectStore>> {
