@@ -3,18 +3,20 @@
 //! # Layout
 //! Data flows one way: `source -> decode -> parse -> batch -> lake -> query -> detect -> finding -> sink`.
 //! - L0 vocabulary: [`error`], [`event`], [`schema`], [`table`], [`finding`]
-//! - L1 stages, pure and sync: `decode`, `parse`, `batch`, `identity`, `detect::{feature, model, verdict}`
-//! - L2 adapters, async, which never see each other: `aws`, `source`, `lake`, `query`, `sink`
-//! - L3 pipelines, which join stages and take `now` as an argument: `ingest`, `train`, `detect`, `publish`, `run`, `demo`
+//! - L1 stages, pure and sync: `decode`, `parse`, `batch`, `identity`, `digest`, `detect::{feature, model, verdict}`
+//! - L2 adapters, async, which never see each other: `aws`, `cloudtrail`, `source`, `lake`, `query`, `sink`
+//! - L3 pipelines, which join stages and take `now` as an argument: `ingest`, `verify`, `train`, `detect`, `publish`, `run`, `demo`
 //! - L4 edge: the binary (`main`, `cli`, `config`)
 //!
 //! A file imports only from a lower layer; `tests/layering.rs` holds this.
 
 pub mod aws;
 pub mod batch;
+pub mod cloudtrail;
 pub mod decode;
 pub mod demo;
 pub mod detect;
+pub mod digest;
 pub mod error;
 pub mod event;
 pub mod finding;
@@ -31,3 +33,4 @@ pub mod sink;
 pub mod source;
 pub mod table;
 pub mod train;
+pub mod verify;

@@ -60,8 +60,12 @@ pub static FINDINGS: Table =
 pub static DELIVERIES: Table =
     Table { name: "deliveries", partition: None, stats: &["delivered_at"], schema: &DELIVERIES_SCHEMA };
 
+/// One row per trail, account, region and hour: whether all that CloudTrail delivered is there, unchanged and in the lake.
+pub static COMPLETENESS: Table =
+    Table { name: "completeness", partition: Some("hour_date"), stats: &["hour"], schema: &COMPLETENESS_SCHEMA };
+
 /// Every table of a lake, in the order `\dt` shows them.
-pub static TABLES: [&Table; 6] = [&EVENTS, &OBJECTS, &REJECTS, &BASELINES, &FINDINGS, &DELIVERIES];
+pub static TABLES: [&Table; 7] = [&EVENTS, &OBJECTS, &REJECTS, &BASELINES, &FINDINGS, &DELIVERIES, &COMPLETENESS];
 
 /// Event time and all other instants: UTC, microseconds.
 pub fn timestamp() -> DataType {
@@ -251,6 +255,7 @@ static OBJECTS_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("status", DataType::Utf8, false),
         column("error"),
         Field::new("ingested_at", timestamp(), false),
+        column("sha256"),
         Field::new("object_date", DataType::Date32, false),
     ]))
 });
@@ -309,6 +314,32 @@ static DELIVERIES_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("destination", DataType::Utf8, false),
         column("message_id"),
         Field::new("delivered_at", timestamp(), false),
+    ]))
+});
+
+static COMPLETENESS_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let word = |name: &str| Field::new(name, DataType::Utf8, false);
+    let count = |name: &str| Field::new(name, DataType::Int64, false);
+    Arc::new(Schema::new(vec![
+        word("account"),
+        word("region"),
+        word("trail"),
+        word("trail_region"),
+        word("organization"),
+        Field::new("hour", timestamp(), false),
+        word("status"),
+        word("digest"),
+        count("digests"),
+        count("expected"),
+        count("verified"),
+        count("ingested"),
+        count("missing"),
+        count("modified"),
+        count("unreadable"),
+        count("late"),
+        column("problems"),
+        Field::new("verified_at", timestamp(), false),
+        Field::new("hour_date", DataType::Date32, false),
     ]))
 });
 

@@ -21,6 +21,27 @@ impl FolderSource {
         Ok(Self { root })
     }
 
+    /// The folder; of a single file, the one that it is in.
+    pub(super) fn folder(&self) -> &Path {
+        match self.root.parent() {
+            Some(parent) if self.root.is_file() => parent,
+            _ => &self.root,
+        }
+    }
+
+    /// Names of all files, whatever they are.
+    pub(super) fn list_all(&self) -> Result<Names> {
+        let mut names = Names::default();
+        let metadata = fs::metadata(&self.root).map_err(|error| unreadable(&self.root, error))?;
+        if metadata.is_dir() {
+            fs::read_dir(&self.root).map_err(|error| unreadable(&self.root, error))?;
+            walk_names(&self.root, &mut names);
+        } else {
+            names.names.push(text(&self.root));
+        }
+        Ok(names)
+    }
+
     /// A file named by the user is read whatever its name; below a folder the name decides.
     pub(super) fn list(&self) -> Result<Listing> {
         let mut listing = Listing::default();
@@ -33,6 +54,37 @@ impl FolderSource {
             listing.requests = 1;
         }
         Ok(listing)
+    }
+}
+
+/// Names of files, and what could not be read.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    pub names: Vec<String>,
+    pub requests: u64,
+    pub unreadable: Vec<String>,
+}
+
+/// Without following links, as [`walk`].
+fn walk_names(root: &Path, names: &mut Names) {
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        names.requests += 1;
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) => {
+                names.unreadable.push(unreadable(&folder, error).to_string());
+                continue;
+            }
+        };
+        for entry in entries {
+            match entry.and_then(|entry| Ok((entry.file_type()?, entry))) {
+                Ok((kind, entry)) if kind.is_dir() => folders.push(entry.path()),
+                Ok((kind, entry)) if kind.is_file() => names.names.push(text(&entry.path())),
+                Ok(_) => {}
+                Err(error) => names.unreadable.push(unreadable(&folder, error).to_string()),
+            }
+        }
     }
 }
 

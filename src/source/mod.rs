@@ -4,6 +4,8 @@
 //! Refuses: to look inside an object.
 //! Invariant: every object under the source is listed, as a log to read or as one skipped by kind.
 
+mod described;
+mod digests;
 pub mod folder;
 mod key;
 mod s3;
@@ -14,7 +16,9 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use chrono::NaiveDate;
 
-pub use key::Kind;
+pub use described::{Described, Root};
+pub use digests::{DayRange, DigestListing};
+pub use key::{Kind, date};
 
 use crate::aws::AwsOptions;
 use crate::error::{Error, ErrorKind, Result};

@@ -13,6 +13,7 @@ use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate};
 
+use super::described::{Described, lower_case};
 use super::{Listing, ObjectInfo};
 use crate::aws::{self, AwsOptions};
 use crate::error::{Error, ErrorKind, Result, chain};
@@ -70,29 +71,83 @@ impl S3Source {
         }
     }
 
+    pub(super) fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    pub(super) fn name(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.bucket)
+    }
+
+    /// The folders right below a prefix, and the requests that it took.
+    pub(super) async fn folders(&self, prefix: &str) -> Result<(Vec<String>, u64)> {
+        let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).delimiter("/");
+        let (mut pages, mut folders, mut requests) = (request.into_paginator().send(), Vec::new(), 0);
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| self.failed("cannot list", prefix, &error))?;
+            requests += 1;
+            folders.extend(page.common_prefixes().iter().filter_map(|folder| folder.prefix().map(str::to_owned)));
+        }
+        Ok((folders, requests))
+    }
+
+    /// Keys below a prefix, after a key, page by page, until the visitor has enough.
+    pub(super) async fn each_page(
+        &self,
+        prefix: &str,
+        after: Option<String>,
+        mut visit: impl FnMut(Vec<String>) -> bool,
+    ) -> Result<()> {
+        let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).set_start_after(after);
+        let mut pages = request.into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| self.failed("cannot list", prefix, &error))?;
+            if !visit(page.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) async fn fetch(&self, object: &ObjectInfo) -> Result<Bytes> {
         let key = object.name.strip_prefix(&format!("s3://{}/", self.bucket)).unwrap_or(&object.name);
+        self.again(|| self.get(&self.bucket, key, object.bytes)).await.map(|described| described.bytes)
+    }
+
+    /// Fetches an object of this or another bucket by its name.
+    pub(super) async fn describe(&self, name: &str) -> Result<Described> {
+        let name = name.strip_prefix("s3://").unwrap_or(name);
+        let (bucket, key) = name.split_once('/').unwrap_or((&self.bucket, name));
+        self.again(|| self.get(bucket, key, 0)).await
+    }
+
+    async fn again<F: Future<Output = Result<Described>>>(&self, get: impl FnMut() -> F) -> Result<Described> {
         let policy = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(100))
             .with_max_delay(Duration::from_secs(10))
             .with_max_times(RETRIES)
             .with_jitter();
-        (|| self.get(key, object.bytes)).retry(policy).when(Error::is_transient).await
+        get.retry(policy).when(Error::is_transient).await
     }
 
-    async fn get(&self, key: &str, listed: u64) -> Result<Bytes> {
-        let request = self.client.get_object().bucket(&self.bucket).key(key);
+    async fn get(&self, bucket: &str, key: &str, listed: u64) -> Result<Described> {
+        let request = self.client.get_object().bucket(bucket).key(key);
         let answer = request.send().await.map_err(|error| self.failed("cannot get", key, &error))?;
         let broken = |what: String| {
-            Error::new(ErrorKind::Unavailable, format!("cannot read s3://{}/{key}: {what}", self.bucket))
+            Error::new(ErrorKind::Unavailable, format!("cannot read s3://{bucket}/{key}: {what}"))
                 .hint("run again; it is left for the next run")
         };
         let length = answer.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(listed);
+        let metadata = lower_case(answer.metadata().cloned().unwrap_or_default());
         let body = answer.body.collect().await.map_err(|error| broken(error.to_string()))?.into_bytes();
         if body.len() as u64 != length {
             return Err(broken(format!("{} of {length} bytes came", body.len())));
         }
-        Ok(body)
+        Ok(Described { bytes: body, metadata })
     }
 
     fn failed<E>(&self, what: &str, key: &str, error: &SdkError<E>) -> Error

@@ -1,0 +1,649 @@
+//! Digests and log files of a whole organization -> what is missing, what was changed, which hours are complete.
+//!
+//! Owns: the order of the work and its bounds. Every chain (a trail in an account and region) is walked from its newest digest
+//! to its oldest, all chains together a day at a time, so that a day's hours can be written when all chains are through with it.
+//! Refuses: to believe a listing, a key's name or a digest that is not signed.
+//! Invariant: memory is bounded by the options and the number of chains: of a digest only its time is held before it is read,
+//! of a log file nothing.
+
+mod accounts;
+mod chains;
+mod keys;
+mod ledger;
+mod logs;
+mod place;
+mod report;
+mod table;
+mod window;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use futures::StreamExt;
+use tokio::sync::Semaphore;
+
+pub use chains::TrailId;
+pub use keys::KeySource;
+pub use logs::Logs;
+pub use report::{DigestCounts, MAX_PROBLEMS, Problem, ProblemKind, VerifyReport};
+pub use window::{WindowCompleteness, window_completeness};
+
+use crate::decode;
+use crate::digest::chain::{Content, Fault, Found, Hole, Read, Signature, State, Walk};
+use crate::digest::hours::{Counts, DigestStatus, HOUR, TOLERANCE, floor};
+use crate::digest::key::Chain;
+use crate::digest::signature::KeyRing;
+use crate::digest::{self, Location};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ingest::Stop;
+use crate::lake::Lake;
+use crate::source::{Described, Root, Source};
+use accounts::{OpenHours, Span};
+use chains::{ChainId, Chains, Digests, Entry};
+use keys::Keys;
+use ledger::Ledger;
+use place::Place;
+
+/// Uncompressed bytes of a digest that are accepted.
+const MAX_DIGEST: u64 = 64 << 20;
+
+/// Digests of a chain that are read ahead of the one that is looked at.
+const AHEAD: usize = 4;
+
+/// Time after a digest's end within which it is delivered, as a rule.
+const DELIVERED_WITHIN: TimeDelta = TimeDelta::hours(1);
+
+/// What is verified, and how the work is bounded.
+#[derive(Debug, Clone)]
+pub struct VerifyOptions {
+    /// First instant; everything that there is where none is given.
+    pub from: Option<DateTime<Utc>>,
+    /// First instant not to verify; now (in a folder: its newest digest) where none is given.
+    pub to: Option<DateTime<Utc>>,
+    /// Only these accounts; all where there is none.
+    pub accounts: Vec<String>,
+    /// Only calls logged in these regions; all where there is none.
+    pub regions: Vec<String>,
+    /// Whether log files are read again where the ledger has their hash.
+    pub logs: Logs,
+    /// Whether hours that the table `completeness` has as complete are left alone.
+    pub skip_settled: bool,
+    /// Objects fetched at the same time.
+    pub concurrency: usize,
+    /// Threads that unpack and hash.
+    pub threads: usize,
+    /// Uncompressed bytes of a log file that are accepted.
+    pub max_object_size: u64,
+}
+
+impl Default for VerifyOptions {
+    fn default() -> Self {
+        Self {
+            from: None,
+            to: None,
+            accounts: Vec::new(),
+            regions: Vec::new(),
+            logs: Logs::Read,
+            skip_settled: false,
+            concurrency: 32,
+            threads: std::thread::available_parallelism().map_or(2, usize::from),
+            max_object_size: decode::DEFAULT_LIMIT,
+        }
+    }
+}
+
+/// Verifies the digests of a source and the log files that they list; with a lake, writes its table `completeness`.
+///
+/// # Errors
+/// Where the source cannot be listed, or the lake not be read or written. What is wrong with digests and log files is in
+/// the report.
+pub async fn verify(
+    source: &Source,
+    keys: &KeySource,
+    lake: Option<&Lake>,
+    options: &VerifyOptions,
+    now: DateTime<Utc>,
+    stop: &Stop,
+) -> Result<VerifyReport> {
+    let mut report = VerifyReport::default();
+    let chains = list(source, options, &mut report).await?;
+    let due = due(source, options, &chains, now);
+    let trails: Vec<TrailId> = chains.0.keys().map(|(trail, _)| trail.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+    (report.trails, report.chains) = (trails.len() as u64, chains.0.len() as u64);
+    let settled = match lake {
+        Some(lake) if options.skip_settled => settled(lake, &chains).await?,
+        _ => HashMap::new(),
+    };
+    let spans = spans(&trails, &chains, due);
+    let keys = Keys::new(keys, &chains.0);
+    let ledger = match lake {
+        Some(lake) => Some(Ledger::open(lake).await?),
+        None => None,
+    };
+    let run = Run {
+        source,
+        root: source.root(),
+        keys,
+        ledger,
+        options,
+        fetches: Semaphore::new(options.concurrency.max(1)),
+        cpu: Arc::new(Semaphore::new(options.threads.max(1))),
+        buffers: Arc::default(),
+        shared: Mutex::new(Shared { report, hours: OpenHours::default(), spans, failed: None }),
+    };
+    let mut walks = run.walks(chains, &trails, &settled);
+    run.stopped(&walks, due)?;
+    run.days(&mut walks, &trails, due, lake, now, stop).await?;
+    let shared = run.shared.into_inner().map_err(|_| panicked())?;
+    Ok(shared.report)
+}
+
+fn panicked() -> Error {
+    Error::new(ErrorKind::Internal, "a worker ended in a panic")
+}
+
+/// Lists the digests whose time touches the one asked for.
+async fn list(source: &Source, options: &VerifyOptions, report: &mut VerifyReport) -> Result<Chains> {
+    let mut chains = Chains::default();
+    let wanted = |list: &[String], value: &str| list.is_empty() || list.iter().any(|wanted| wanted == value);
+    let days = (options.from.map(|from| from.date_naive()), options.to.map(|to| (to + HOUR).date_naive()));
+    let listing = source
+        .digests(days, &mut |name| {
+            chains.note(name, |key| {
+                wanted(&options.accounts, key.account)
+                    && wanted(&options.regions, key.region)
+                    && options.from.is_none_or(|from| key.ends > from)
+                    && options.to.is_none_or(|to| key.ends < to + HOUR)
+            });
+        })
+        .await?;
+    chains.sort();
+    report.list_requests = listing.requests;
+    for what in listing.unreadable {
+        report.problem(Problem::of(&nobody(), ProblemKind::Unavailable, what));
+    }
+    report.digests.found = chains.0.values().map(|digests| digests.entries.len() as u64).sum();
+    Ok(chains)
+}
+
+/// For problems that concern no trail in particular.
+fn nobody() -> TrailId {
+    let empty = String::new;
+    TrailId { account: empty(), region: empty(), trail: empty(), trail_region: empty(), organization: empty() }
+}
+
+/// Until when there should be digests. In a bucket: until the last one that is overdue now. A folder is a copy made at
+/// some time: until an hour before its newest digest.
+fn due(source: &Source, options: &VerifyOptions, chains: &Chains, now: DateTime<Utc>) -> DateTime<Utc> {
+    let newest = chains.0.values().filter_map(|digests| digests.entries.last()).map(|entry| entry.ends).max();
+    let latest = match source.root() {
+        Root::Bucket(_) => now - HOUR - DELIVERED_WITHIN,
+        Root::Folder(_) => newest.unwrap_or(now) - HOUR,
+    };
+    options.to.map_or(latest, |to| to.min(latest))
+}
+
+fn spans(trails: &[TrailId], chains: &Chains, due: DateTime<Utc>) -> Vec<Span> {
+    let span = |trail: &TrailId| {
+        let of_trail = || [Chain::Standard, Chain::Backfill].into_iter().filter_map(|chain| chains.0.get(&(trail.clone(), chain)));
+        let oldest = of_trail().filter_map(|digests| digests.entries.first()).map(|entry| entry.ends).min();
+        let newest = of_trail().filter_map(|digests| digests.entries.last()).map(|entry| entry.ends).max();
+        // the hour in which the oldest begins is seen in part only
+        let begins = oldest.unwrap_or(due) - HOUR;
+        let first = if floor(begins) == begins { begins } else { floor(begins) + HOUR };
+        Span { first, horizon: newest.unwrap_or(due).max(due) }
+    };
+    trails.iter().map(span).collect()
+}
+
+/// Hours that the table has as complete, with the number of their digests.
+async fn settled(lake: &Lake, chains: &Chains) -> Result<HashMap<table::RowKey, u64>> {
+    let ends = || chains.0.values().flat_map(|digests| [digests.entries.first(), digests.entries.last()]).flatten();
+    let (Some(first), Some(last)) = (ends().map(Entry::day).min(), ends().map(Entry::day).max()) else {
+        return Ok(HashMap::new());
+    };
+    let rows = table::read(lake, Some((first, last))).await?;
+    Ok(rows.into_iter().filter(|(_, row)| row.is_settled()).map(|(key, row)| (key, row.digests)).collect())
+}
+
+/// What the chains' walks write to.
+struct Shared {
+    report: VerifyReport,
+    hours: OpenHours,
+    spans: Vec<Span>,
+    /// The lake's ledger could not be read.
+    failed: Option<Error>,
+}
+
+/// A verification under way.
+struct Run<'v> {
+    source: &'v Source,
+    root: Root,
+    keys: Keys<'v>,
+    ledger: Option<Ledger<'v>>,
+    options: &'v VerifyOptions,
+    fetches: Semaphore,
+    cpu: Arc<Semaphore>,
+    /// Memory that is used again from text to text.
+    buffers: Arc<Mutex<Vec<Vec<u8>>>>,
+    shared: Mutex<Shared>,
+}
+
+/// A chain that is being walked.
+struct ChainWalk {
+    id: ChainId,
+    /// Number of its trail.
+    trail: u32,
+    digests: Digests,
+    /// Which of the digests are read; the others were found valid before.
+    fresh: Vec<bool>,
+    /// How many are still to come, the oldest ones.
+    left: usize,
+    walk: Option<Walk>,
+    ring: Option<Arc<KeyRing>>,
+    /// Where the chain's objects are, from the last digest that told.
+    place: Option<Place>,
+    bucket: String,
+}
+
+/// A digest as it was read.
+struct Fetched {
+    name: String,
+    content: Content,
+    location: Option<(Location, Place)>,
+    /// When a backfill digest was made.
+    made: Option<DateTime<Utc>>,
+}
+
+impl Run<'_> {
+    fn shared(&self) -> Result<MutexGuard<'_, Shared>> {
+        self.shared.lock().map_err(|_| panicked())
+    }
+
+    fn walks(&self, chains: Chains, trails: &[TrailId], settled: &HashMap<table::RowKey, u64>) -> Vec<ChainWalk> {
+        let skipped = skipped(&chains, settled);
+        let walk = |(id, digests): (ChainId, Digests)| ChainWalk {
+            trail: trails.binary_search(&id.0).unwrap_or_default() as u32,
+            fresh: digests.entries.iter().map(|entry| !skipped.contains(&(id.0.clone(), entry.hour()))).collect(),
+            left: digests.entries.len(),
+            walk: Some(Walk::default()),
+            ring: None,
+            place: None,
+            bucket: match &self.root {
+                Root::Bucket(bucket) => bucket.clone(),
+                Root::Folder(_) => String::new(),
+            },
+            id,
+            digests,
+        };
+        chains.0.into_iter().map(walk).collect()
+    }
+
+    /// Chains whose newest digest is too old.
+    fn stopped(&self, walks: &[ChainWalk], due: DateTime<Utc>) -> Result<()> {
+        let mut shared = self.shared()?;
+        for walk in walks.iter().filter(|walk| walk.id.1 == Chain::Standard) {
+            let Some(newest) = walk.digests.entries.last() else { continue };
+            if newest.ends + TOLERANCE < due {
+                let detail = "no digest since: logging or validation was stopped, or digests were deleted";
+                let problem = Problem::of(&walk.id.0, ProblemKind::Stopped, detail).during(newest.ends, due);
+                shared.report.problem(problem.object(walk.digests.name(&walk.id, newest)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Walks all chains, a day at a time, and writes each day's hours.
+    async fn days(
+        &self,
+        walks: &mut [ChainWalk],
+        trails: &[TrailId],
+        due: DateTime<Utc>,
+        lake: Option<&Lake>,
+        now: DateTime<Utc>,
+        stop: &Stop,
+    ) -> Result<()> {
+        let entries = || walks.iter().flat_map(|walk| [walk.digests.entries.first(), walk.digests.entries.last()]).flatten();
+        let (Some(oldest), Some(newest)) = (entries().map(Entry::day).min(), entries().map(Entry::day).max()) else {
+            return Ok(());
+        };
+        let mut day = newest.max(due.date_naive());
+        while day >= oldest && !stop.is_requested() {
+            let todo = walks.iter_mut().filter(|walk| walk.walk.is_some());
+            futures::stream::iter(todo)
+                .for_each_concurrent(self.options.concurrency.max(1), |walk| self.slice(walk, day))
+                .await;
+            if let Some(error) = self.shared()?.failed.take() {
+                return Err(error);
+            }
+            self.close(day, trails, lake, now).await?;
+            if let Some(ledger) = &self.ledger {
+                ledger.keep_near(day).await;
+            }
+            day = day - Days::new(1);
+        }
+        self.shared()?.report.interrupted = day >= oldest;
+        // what is older than the oldest digest: those that are missing by name
+        if day < oldest { self.close(NaiveDate::MIN, trails, lake, now).await } else { Ok(()) }
+    }
+
+    /// Writes the hours of the days from this one on.
+    async fn close(&self, day: NaiveDate, trails: &[TrailId], lake: Option<&Lake>, now: DateTime<Utc>) -> Result<()> {
+        let (closed, spans) = {
+            let mut shared = self.shared()?;
+            (shared.hours.close(day), shared.spans.clone())
+        };
+        let Some(lake) = lake else { return Ok(()) };
+        let mut days: BTreeMap<NaiveDate, _> = closed.into_iter().collect();
+        if day != NaiveDate::MIN {
+            days.entry(day).or_default();
+        }
+        for (date, open) in days {
+            let hours = accounts::rows(date, open, &spans);
+            if hours.is_empty() {
+                continue;
+            }
+            for open in hours.values() {
+                let status = open.hour.status().as_str().to_owned();
+                *self.shared()?.report.hours.entry(status).or_default() += 1;
+            }
+            let rows = hours.iter().map(|((trail, hour), open)| {
+                ((trails[*trail as usize].clone(), *hour), table::Row::of(open, now))
+            });
+            table::write(lake, date, rows.collect()).await?;
+        }
+        Ok(())
+    }
+
+    /// Walks a chain through a day and to the first digest before it: what is missing in between belongs to the day.
+    async fn slice(&self, walk: &mut ChainWalk, day: NaiveDate) {
+        if let Err(error) = self.try_slice(walk, day).await
+            && let Ok(mut shared) = self.shared()
+        {
+            shared.failed.get_or_insert(error);
+        }
+    }
+
+    async fn try_slice(&self, walk: &mut ChainWalk, day: NaiveDate) -> Result<()> {
+        if walk.ring.is_none() {
+            walk.ring = Some(self.ring(&walk.id).await?);
+        }
+        let of_day = walk.digests.entries[..walk.left].partition_point(|entry| entry.day() < day);
+        let todo = of_day.saturating_sub(1)..walk.left;
+        let digests: Vec<(Entry, String, bool)> = todo
+            .clone()
+            .rev()
+            .map(|at| {
+                let entry = walk.digests.entries[at];
+                (entry, walk.digests.name(&walk.id, &entry), walk.fresh[at])
+            })
+            .collect();
+        walk.left = todo.start;
+        let fetches = digests.into_iter().map(|(entry, name, fresh)| async move { (entry, self.fetch(name, fresh).await) });
+        let mut fetched = std::pin::pin!(futures::stream::iter(fetches).buffered(AHEAD));
+        while let Some((entry, fetched)) = fetched.next().await {
+            self.step(walk, entry, fetched).await?;
+        }
+        if walk.left == 0
+            && let Some(done) = walk.walk.take()
+        {
+            self.holes(walk, &done.finish(self.options.from))?;
+        }
+        Ok(())
+    }
+
+    /// The keys of a chain's region. Where they cannot be had, that is told once, and no digest of it can be checked.
+    async fn ring(&self, (trail, chain): &ChainId) -> Result<Arc<KeyRing>> {
+        if *chain == Chain::Backfill && matches!(self.keys_from(), KeySource::Api(_)) {
+            return Ok(Arc::default());
+        }
+        match self.keys.of_region(&trail.region).await {
+            Ok(ring) => Ok(ring),
+            Err(why) => {
+                let region = TrailId { region: trail.region.clone(), ..nobody() };
+                let problem = Problem::of(&region, ProblemKind::Unavailable, why);
+                let mut shared = self.shared()?;
+                if !shared.report.problems.contains(&problem) {
+                    shared.report.problem(problem);
+                }
+                Ok(Arc::default())
+            }
+        }
+    }
+
+    fn keys_from(&self) -> &KeySource {
+        self.keys.source()
+    }
+
+    async fn fetch(&self, name: String, fresh: bool) -> Fetched {
+        let none = |name: String, content: Content| Fetched { name, content, location: None, made: None };
+        if !fresh {
+            return none(name, Content::Known);
+        }
+        let _fetch = self.fetches.acquire().await;
+        let object = match self.source.describe(&name).await {
+            Ok(object) => object,
+            Err(error) if error.kind() == ErrorKind::NotFound => return none(name, Content::Gone),
+            Err(error) => return none(name, Content::Unreadable(error.to_string())),
+        };
+        let made = object.metadata.get("backfill-generation-timestamp").and_then(|text| text.parse().ok());
+        let content = match self.compute(move |text| read(&object, text)).await {
+            Ok(content) => content,
+            Err(error) => Content::Unreadable(error.to_string()),
+        };
+        let location = match &content {
+            Content::Read(read) => Some(Place::of(&self.root, &name, &read.digest.location)),
+            _ => None,
+        };
+        Fetched { name, content, location, made }
+    }
+
+    /// Runs work that takes a processor, with a buffer that is used again.
+    async fn compute<T: Send + 'static>(&self, work: impl FnOnce(&mut Vec<u8>) -> T + Send + 'static) -> Result<T> {
+        let _turn = self.cpu.acquire().await;
+        let buffers = Arc::clone(&self.buffers);
+        let task = tokio::task::spawn_blocking(move || {
+            let mut buffer = buffers.lock().ok().and_then(|mut buffers| buffers.pop()).unwrap_or_default();
+            let result = work(&mut buffer);
+            if let Ok(mut buffers) = buffers.lock() {
+                buffers.push(buffer);
+            }
+            result
+        });
+        task.await.map_err(|error| panicked().source(error))
+    }
+
+    /// Looks at one digest.
+    async fn step(&self, walk: &mut ChainWalk, entry: Entry, fetched: Fetched) -> Result<()> {
+        let Fetched { name, content, location, made } = fetched;
+        if let (Content::Read(read), Chain::Backfill, Some(made)) = (&content, walk.id.1, made) {
+            self.add_backfill_keys(walk, &read.digest.fingerprint, made).await?;
+        }
+        let location = match location {
+            Some((location, place)) => {
+                if !location.bucket.is_empty() {
+                    walk.bucket.clone_from(&location.bucket);
+                    walk.place = Some(place);
+                }
+                location
+            }
+            None => self.location_of(walk, &name),
+        };
+        let found = Found { location, ends: entry.ends, content };
+        let ring = walk.ring.clone().unwrap_or_default();
+        let Some(steps) = &mut walk.walk else { return Ok(()) };
+        let step = steps.step(&found, &ring);
+        self.holes(walk, &step.holes)?;
+        self.digest(walk, entry, &name, &found.content, &step.state).await
+    }
+
+    /// Where an object that does not tell is in the terms of digests.
+    fn location_of(&self, walk: &ChainWalk, name: &str) -> Location {
+        match &walk.place {
+            Some(place) => place.location(name, &walk.bucket),
+            None => Place::of(&self.root, name, &Location::new("", "")).0,
+        }
+    }
+
+    async fn add_backfill_keys(&self, walk: &mut ChainWalk, fingerprint: &str, made: DateTime<Utc>) -> Result<()> {
+        let ring = walk.ring.get_or_insert_default();
+        if ring.contains(fingerprint) {
+            return Ok(());
+        }
+        match self.keys.of_backfill(&walk.id.0.region, made).await {
+            Ok(more) => Arc::make_mut(ring).extend(&more),
+            Err(error) => {
+                let problem = Problem::of(&walk.id.0, ProblemKind::Unavailable, error.to_string());
+                self.shared()?.report.problem(problem);
+            }
+        }
+        Ok(())
+    }
+
+    async fn digest(&self, walk: &ChainWalk, entry: Entry, name: &str, content: &Content, state: &State) -> Result<()> {
+        let usual = (entry.ends - HOUR, entry.ends);
+        let place = walk.place.clone().unwrap_or(Place::Bucket);
+        let (status, span) = match (state, content) {
+            (State::Known, _) => {
+                let mut shared = self.shared()?;
+                shared.report.digests.known += 1;
+                shared.hours.known(walk.trail, entry.ends);
+                return Ok(());
+            }
+            (State::Faulty(Fault::Gone), _) => {
+                let location = Some(place.location(name, &walk.bucket));
+                return self.holes(walk, &[Hole::Missing { location, from: usual.0, to: usual.1 }]);
+            }
+            (State::Valid, Content::Read(read)) => {
+                self.starting(walk, &read.digest)?;
+                (DigestStatus::Valid, (read.digest.starts, read.digest.ends))
+            }
+            (State::Faulty(fault), _) if fault.is_proof() => (DigestStatus::Invalid, usual),
+            _ => (DigestStatus::Unverified, usual),
+        };
+        let (counts, mut problems) = match content {
+            Content::Read(read) if status != DigestStatus::Invalid => self.logs(&walk.id.0, &read.digest, &place).await?,
+            _ => (Counts::default(), Vec::new()),
+        };
+        let mut shared = self.shared()?;
+        let kind = match status {
+            DigestStatus::Valid => {
+                shared.report.digests.valid += 1;
+                None
+            }
+            DigestStatus::Invalid => {
+                shared.report.digests.invalid += 1;
+                Some(ProblemKind::DigestModified)
+            }
+            _ => {
+                shared.report.digests.unverified += 1;
+                Some(ProblemKind::DigestUnverified)
+            }
+        };
+        if let (Some(kind), State::Faulty(fault)) = (kind, state) {
+            let problem = Problem::of(&walk.id.0, kind, fault.to_string()).during(usual.0, usual.1).object(name);
+            shared.report.problem(problem.clone());
+            problems.push(problem);
+        }
+        if self.ledger.is_some() {
+            shared.hours.digest(walk.trail, entry.ends, span, status, &counts);
+            for problem in &problems {
+                shared.hours.problem(walk.trail, entry.hour(), in_words(problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// A trail's first digest tells when its hours begin.
+    fn starting(&self, walk: &ChainWalk, digest: &digest::Digest) -> Result<()> {
+        if walk.left == 0 && digest.previous.is_none() {
+            let span = &mut self.shared()?.spans[walk.trail as usize];
+            span.first = span.first.min(floor(digest.starts));
+        }
+        Ok(())
+    }
+
+    /// Notes what is not there.
+    fn holes(&self, walk: &ChainWalk, holes: &[Hole]) -> Result<()> {
+        let mut shared = self.shared()?;
+        let trail = &walk.id.0;
+        for hole in holes {
+            let (problem, hour) = match hole {
+                Hole::Missing { location, from, to } => {
+                    shared.report.digests.missing += 1;
+                    if self.ledger.is_some() {
+                        shared.hours.missing(walk.trail, *from, *to);
+                    }
+                    let name = location.as_ref().map(|location| {
+                        let place = walk.place.as_ref().and_then(|place| place.name(location));
+                        place.unwrap_or_else(|| location.to_string())
+                    });
+                    let detail = match name {
+                        Some(_) => "a later digest links to it: deleted",
+                        None => "between two digests that do not link to each other: deleted, or never written",
+                    };
+                    let problem = Problem::of(trail, ProblemKind::DigestMissing, detail).during(*from, *to);
+                    (Problem { object: name, ..problem }, digest::hours::hour_of(*to))
+                }
+                Hole::Gap { from, to } => {
+                    let detail = "no digests were written: logging or validation was off";
+                    (Problem::of(trail, ProblemKind::Gap, detail).during(*from, *to), floor(*from))
+                }
+                Hole::Elsewhere(location) => {
+                    shared.report.elsewhere.insert(location.to_string());
+                    continue;
+                }
+            };
+            if self.ledger.is_some() {
+                shared.hours.problem(walk.trail, hour, in_words(&problem));
+            }
+            shared.report.problem(problem);
+        }
+        Ok(())
+    }
+}
+
+fn in_words(problem: &Problem) -> String {
+    let object = problem.object.as_deref().unwrap_or_default();
+    format!("{} {object}: {}", problem.kind.as_str(), problem.detail)
+}
+
+/// Reads a digest's object.
+fn read(object: &Described, text: &mut Vec<u8>) -> Content {
+    if let Err(reject) = decode::decode(&object.bytes, MAX_DIGEST, text) {
+        return Content::Malformed(format!("{}: {}", reject.reason, reject.detail));
+    }
+    let signature = match (object.metadata.get("signature"), object.metadata.get("signature-algorithm")) {
+        (Some(value), Some(algorithm)) => Some(Signature { value: value.clone(), algorithm: algorithm.clone() }),
+        _ => None,
+    };
+    match digest::parse(text) {
+        Ok(digest) => Content::Read(Read { digest: Box::new(digest), hash: digest::hash(text), signature }),
+        Err(why) => Content::Malformed(why),
+    }
+}
+
+/// Hours whose digests need not be read: the table has them as complete, as many as are listed. The digest after one that
+/// is read is read too, as it has the link and the signature; so is the one after one that is gone.
+fn skipped(chains: &Chains, settled: &HashMap<table::RowKey, u64>) -> BTreeSet<table::RowKey> {
+    let mut listed: BTreeMap<table::RowKey, u64> = BTreeMap::new();
+    for ((trail, _), digests) in &chains.0 {
+        for entry in &digests.entries {
+            *listed.entry((trail.clone(), entry.hour())).or_default() += 1;
+        }
+    }
+    let done = |key: &table::RowKey| settled.get(key).is_some_and(|count| listed.get(key) == Some(count));
+    let mut skipped: BTreeSet<table::RowKey> = listed.keys().filter(|key| done(key)).cloned().collect();
+    for ((trail, _), digests) in &chains.0 {
+        for pair in digests.entries.windows(2) {
+            if !done(&(trail.clone(), pair[0].hour())) {
+                skipped.remove(&(trail.clone(), pair[1].hour()));
+            }
+        }
+    }
+    for (trail, hour) in settled.keys().filter(|key| !done(key)) {
+        skipped.remove(&(trail.clone(), *hour + HOUR));
+    }
+    skipped
+}
