@@ -3,17 +3,16 @@
 use std::hint::black_box;
 use std::path::Path;
 
-use arrow::array::RecordBatch;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tempfile::TempDir;
-use trailhound::batch::{BatchBuilder, identify};
+use trailhound::batch::{RowGroup, identify};
 use trailhound::decode::{DEFAULT_LIMIT, decode};
 use trailhound::demo::corpus;
 use trailhound::event::Reject;
 use trailhound::ingest::{IngestOptions, Stop, ingest};
-use trailhound::lake::{FileWriter, Lake, LakeOptions};
+use trailhound::encode::EventEncoder;
+use trailhound::lake::{Lake, LakeOptions};
 use trailhound::parse::{Chunk, Parser, Visitor};
-use trailhound::schema::EVENTS;
 use trailhound::source::{Source, SourceOptions};
 
 /// The shape of the corpus that the documentation quotes (272 objects, a million events), a hundredth of it.
@@ -72,7 +71,7 @@ impl Visitor for Count {
 
 /// Makes rows of all records.
 #[derive(Default)]
-struct Rows(BatchBuilder);
+struct Rows(RowGroup);
 
 impl Visitor for Rows {
     fn chunk(&mut self, chunk: &Chunk<'_>) {
@@ -87,13 +86,11 @@ impl Visitor for Rows {
     }
 }
 
-fn batches(texts: &[Vec<u8>]) -> Vec<RecordBatch> {
+/// Rows of all texts, made anew by each call.
+fn row_group(texts: &[Vec<u8>]) -> RowGroup {
     let (mut parser, mut rows) = (Parser::default(), Rows::default());
-    let batch = |text: &Vec<u8>| {
-        parser.parse(text, &mut rows);
-        rows.0.finish()
-    };
-    texts.iter().map(batch).collect()
+    texts.iter().for_each(|text| parser.parse(text, &mut rows));
+    rows.0
 }
 
 fn stages(criterion: &mut Criterion) {
@@ -121,17 +118,23 @@ fn stages(criterion: &mut Criterion) {
         bench.iter(|| {
             for text in &corpus.texts {
                 parser.parse(black_box(text), &mut rows);
-                black_box(rows.0.finish());
+                black_box(&rows.0);
+                rows.0.clear();
             }
         });
     });
-    let batches = batches(&corpus.texts);
-    group.bench_function("write", |bench| {
-        bench.iter(|| {
-            let mut file = FileWriter::new(&EVENTS).expect("a file");
-            batches.iter().for_each(|batch| file.write(batch).expect("a batch"));
-            black_box(file.finish(None).expect("a file"));
-        });
+    let mut encoder = EventEncoder::new().expect("memory");
+    group.bench_function("encode", |bench| {
+        let rows = || row_group(&corpus.texts);
+        bench.iter_batched(
+            rows,
+            |mut rows| {
+                let mut file = encoder.start(32 << 20).expect("a file");
+                encoder.write(&mut file, &mut rows).expect("a row group");
+                black_box(file.finish().expect("a file"));
+            },
+            criterion::BatchSize::PerIteration,
+        );
     });
     group.finish();
 }

@@ -1,9 +1,9 @@
 //! CloudTrail of a whole AWS Organization into a queryable lake, with scored and explained findings.
 //!
 //! # Layout
-//! Data flows one way: `source -> decode -> parse -> batch -> lake -> query -> detect -> finding -> sink`.
+//! Data flows one way: `source -> decode -> parse -> batch -> encode -> lake -> query -> detect -> finding -> sink`.
 //! - L0 vocabulary: [`error`], [`event`], [`schema`], [`table`], [`finding`]
-//! - L1 stages, pure and sync: `decode`, `parse`, `batch`, `identity`, `digest`, `detect::{feature, model, verdict}`
+//! - L1 stages, pure and sync: `decode`, `parse`, `batch`, `encode`, `identity`, `digest`, `detect::{feature, model, verdict}`
 //! - L2 adapters, async, which never see each other: `aws`, `cloudtrail`, `source`, `lake`, `query`, `sink`
 //! - L3 pipelines, which join stages and take `now` as an argument: `ingest`, `verify`, `train`, `detect`, `publish`, `run`, `demo`
 //! - L4 edge: the binary (`main`, `cli`, `config`)
@@ -17,6 +17,7 @@ pub mod decode;
 pub mod demo;
 pub mod detect;
 pub mod digest;
+pub mod encode;
 pub mod error;
 pub mod event;
 pub mod finding;

@@ -228,6 +228,23 @@ pub fn fields(members: &[Member]) -> Fields {
     members.iter().map(Member::field).collect()
 }
 
+/// Columns whose values hardly repeat: a dictionary of them is as large as they are, and costs a hash of each.
+pub const UNIQUE_COLUMNS: [&str; 8] = [
+    "eventid",
+    "requestid",
+    "sharedeventid",
+    "requestparameters",
+    "responseelements",
+    "additionaleventdata",
+    "serviceeventdetails",
+    "extra",
+];
+
+/// Whether a top-level column's values hardly repeat.
+pub fn is_unique(column: &str) -> bool {
+    UNIQUE_COLUMNS.contains(&column)
+}
+
 /// Our own columns of `events`, behind those of the record.
 pub const OWN_COLUMNS: [&str; 5] = ["outcome", "actor", "source_object", "eventhash", "extra"];
 

@@ -1,20 +1,13 @@
-//! One Arrow column under construction, for any kind of member.
+//! Columns of a record's own members.
 //!
-//! Owns: JSON value -> column value, by `schema::Kind`.
-//! Invariant: a value is stored so that it can be given back exactly, or `Fit::Loose` is answered and the caller keeps
-//! its text.
+//! Owns: which JSON value fits which column. A value that does not fit is NULL in its column and stands in `extra`.
 
-use std::sync::Arc;
-
-use arrow::array::{
-    ArrayRef, BooleanBuilder, ListArray, NullBufferBuilder, StringBuilder, StructArray, TimestampMicrosecondBuilder,
-};
-use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field};
-
+use super::dictionary::{Dictionary, NULL};
+use super::group::Group;
+use super::leaf::{Leaf, Values};
 use super::time;
-use crate::parse::Tree;
-use crate::schema::{Kind, Member, fields};
+use crate::parse::{Tree, Value};
+use crate::schema::{Kind, Member};
 
 /// Whether a column holds all of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,221 +19,175 @@ pub(super) enum Fit {
 }
 
 impl Fit {
-    fn of(exact: bool) -> Self {
+    pub(super) fn of(exact: bool) -> Self {
         if exact { Self::Exact } else { Self::Loose }
     }
 
-    fn and(self, other: Self) -> Self {
+    pub(super) fn and(self, other: Self) -> Self {
         Self::of(self == Self::Exact && other == Self::Exact)
+    }
+}
+
+/// A column whose values repeat: a code for each row.
+#[derive(Default)]
+pub(super) struct Codes {
+    pub(super) dictionary: Dictionary,
+    pub(super) codes: Vec<u32>,
+}
+
+impl Codes {
+    pub(super) fn push(&mut self, value: Option<&[u8]>) {
+        let code = value.map_or(NULL, |value| self.dictionary.intern(value));
+        self.codes.push(code);
+    }
+
+    pub(super) fn leaf(&self) -> Leaf<'_> {
+        Leaf::flat(&self.codes, Values::Dictionary(&self.dictionary))
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        self.dictionary.memory() + self.codes.len() * 4
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.dictionary.clear();
+        self.codes.clear();
+    }
+}
+
+/// A column whose values hardly repeat: the values one after another, and a length for each row.
+#[derive(Default)]
+pub(super) struct Texts {
+    bytes: Vec<u8>,
+    lengths: Vec<u32>,
+}
+
+impl Texts {
+    pub(super) fn push(&mut self, value: Option<&[u8]>) {
+        self.bytes.extend_from_slice(value.unwrap_or_default());
+        self.lengths.push(value.map_or(NULL, |value| value.len() as u32));
+    }
+
+    pub(super) fn leaf(&self) -> Leaf<'_> {
+        Leaf::flat(&self.lengths, Values::Texts(&self.bytes))
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        self.bytes.len() + self.lengths.len() * 4
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.lengths.clear();
     }
 }
 
 /// A column under construction.
 pub(super) enum Column {
-    Text(StringBuilder),
-    Boolean(BooleanBuilder),
-    Time(TimestampMicrosecondBuilder),
-    Struct(Struct),
-    List(List),
+    Codes(Codes),
+    Texts(Texts),
+    /// 0, 1 or NULL.
+    Bits(Vec<u32>),
+    /// Microseconds since 1970, as eight bytes each.
+    Time(Codes),
+    Group(Box<Group>),
 }
 
 impl Column {
-    pub(super) fn new(kind: &Kind) -> Self {
-        match kind {
-            Kind::Text | Kind::Json => Self::Text(StringBuilder::new()),
-            Kind::Boolean => Self::Boolean(BooleanBuilder::new()),
-            Kind::Time => Self::Time(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
-            Kind::Struct(members) => Self::Struct(Struct::new(members)),
-            Kind::List(members) => Self::List(List::new(members)),
+    pub(super) fn new(member: &'static Member, unique: bool) -> Self {
+        match member.kind {
+            Kind::Text | Kind::Json if unique => Self::Texts(Texts::default()),
+            Kind::Text | Kind::Json => Self::Codes(Codes::default()),
+            Kind::Boolean => Self::Bits(Vec::new()),
+            Kind::Time => Self::Time(Codes::default()),
+            Kind::Struct(members) => Self::Group(Box::new(Group::of_struct(members))),
+            Kind::List(members) => Self::Group(Box::new(Group::of_list(members))),
         }
     }
 
-    pub(super) fn append_nulls(&mut self, count: usize) {
+    pub(super) fn push_null(&mut self) {
         match self {
-            Self::Text(builder) => builder.append_nulls(count),
-            Self::Boolean(builder) => builder.append_nulls(count),
-            Self::Time(builder) => builder.append_nulls(count),
-            Self::Struct(column) => column.append_nulls(count),
-            Self::List(column) => column.append_nulls(count),
+            Self::Codes(column) | Self::Time(column) => column.push(None),
+            Self::Texts(column) => column.push(None),
+            Self::Bits(column) => column.push(NULL),
+            Self::Group(group) => group.push_null(),
         }
     }
 
-    /// Appends a value, or null where it is of another type.
-    pub(super) fn append(&mut self, kind: &Kind, value: Tree<'_>) -> Fit {
+    fn push_text(&mut self, value: Option<&[u8]>) {
+        match self {
+            Self::Codes(column) => column.push(value),
+            Self::Texts(column) => column.push(value),
+            _ => unreachable!("texts have columns of texts"),
+        }
+    }
+
+    /// Appends a value, or NULL where it is of another type.
+    pub(super) fn push(&mut self, kind: &Kind, value: Value<'_>) -> Fit {
         match (self, kind) {
-            (Self::Text(builder), Kind::Json) => append_text_map(builder, value),
-            (Self::Text(builder), _) => {
-                builder.append_option(value.as_str());
-                Fit::of(value.as_str().is_some())
+            (Self::Group(group), _) => group.push(value),
+            (Self::Bits(column), _) => push_boolean(column, value.tree()),
+            (Self::Time(column), _) => push_time(column, value.tree()),
+            (column, Kind::Json) if value.tree().is_null() => {
+                column.push_null();
+                Fit::Loose
             }
-            (Self::Boolean(builder), _) => append_boolean(builder, value),
-            (Self::Time(builder), _) => append_time(builder, value),
-            (Self::Struct(column), _) => column.append(value),
-            (Self::List(column), _) => column.append(value),
+            (column, Kind::Json) => {
+                column.push_text(Some(value.raw_bytes()));
+                Fit::Exact
+            }
+            (column, _) => {
+                let text = value.tree().as_str();
+                column.push_text(text.map(str::as_bytes));
+                Fit::of(text.is_some())
+            }
         }
     }
 
-    pub(super) fn finish(&mut self) -> ArrayRef {
+    /// Bytes of memory that the rows take.
+    pub(super) fn memory(&self) -> usize {
         match self {
-            Self::Text(builder) => Arc::new(builder.finish()),
-            Self::Boolean(builder) => Arc::new(builder.finish()),
-            Self::Time(builder) => Arc::new(builder.finish()),
-            Self::Struct(column) => Arc::new(column.finish()),
-            Self::List(column) => Arc::new(column.finish()),
+            Self::Codes(column) | Self::Time(column) => column.memory(),
+            Self::Texts(column) => column.memory(),
+            Self::Bits(column) => column.len() * 4,
+            Self::Group(group) => group.memory(),
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        match self {
+            Self::Codes(column) | Self::Time(column) => column.clear(),
+            Self::Texts(column) => column.clear(),
+            Self::Bits(column) => column.clear(),
+            Self::Group(group) => group.clear(),
+        }
+    }
+
+    /// Visits the column's leaves in the order of the schema.
+    pub(super) fn visit<E>(&self, visit: &mut dyn FnMut(Leaf<'_>) -> Result<(), E>) -> Result<(), E> {
+        match self {
+            Self::Codes(column) => visit(column.leaf()),
+            Self::Time(column) => visit(Leaf::flat(&column.codes, Values::Instants(&column.dictionary))),
+            Self::Texts(column) => visit(column.leaf()),
+            Self::Bits(column) => visit(Leaf::flat(column, Values::Bits)),
+            Self::Group(group) => group.visit(visit),
         }
     }
 }
 
 /// Some services write booleans as strings; they are understood, and their text is kept.
-fn append_boolean(builder: &mut BooleanBuilder, value: Tree<'_>) -> Fit {
+fn push_boolean(column: &mut Vec<u32>, value: Tree<'_>) -> Fit {
     let spelled = match value.as_str() {
         Some("true") => Some(true),
         Some("false") => Some(false),
         _ => None,
     };
-    builder.append_option(value.as_bool().or(spelled));
+    column.push(value.as_bool().or(spelled).map_or(NULL, u32::from));
     Fit::of(value.as_bool().is_some())
 }
 
-fn append_time(builder: &mut TimestampMicrosecondBuilder, value: Tree<'_>) -> Fit {
+fn push_time(column: &mut Codes, value: Tree<'_>) -> Fit {
     let parsed = value.as_str().and_then(time::parse);
-    builder.append_option(parsed.map(|(micros, _)| micros));
+    column.push(parsed.map(|(micros, _)| micros.to_le_bytes()).as_ref().map(<[u8; 8]>::as_slice));
     Fit::of(matches!(parsed, Some((_, time::Form::Canonical))))
-}
-
-/// A nested object of strings as JSON text. The tape knows where a record's own members stand in the text, but not
-/// those deeper down, so this one is written anew; anything but strings does not fit.
-fn append_text_map(builder: &mut StringBuilder, value: Tree<'_>) -> Fit {
-    let Some(members) = value.members() else {
-        builder.append_null();
-        return Fit::Loose;
-    };
-    let mut map = serde_json::Map::new();
-    let mut exact = true;
-    for (name, value) in members {
-        match value.as_str() {
-            Some(text) => exact &= map.insert(name.to_owned(), text.into()).is_none(),
-            None => exact = false,
-        }
-    }
-    builder.append_value(serde_json::Value::Object(map).to_string());
-    Fit::of(exact)
-}
-
-/// A struct column: one column per member, and which rows have an object at all (`{}` is not null).
-pub(super) struct Struct {
-    members: &'static [Member],
-    columns: Vec<Column>,
-    valid: NullBufferBuilder,
-    /// Rows without an object that the columns of the members do not have yet. Most structs are absent from most
-    /// records: their many columns take the nulls in one go.
-    owed: usize,
-    /// Which member stood at which place of the last object: the guess is nearly always right.
-    order: Vec<u8>,
-}
-
-impl Struct {
-    fn new(members: &'static [Member]) -> Self {
-        let columns = members.iter().map(|member| Column::new(&member.kind)).collect();
-        let order = (0..members.len() as u8).collect();
-        Self { members, columns, valid: NullBufferBuilder::new(1024), owed: 0, order }
-    }
-
-    fn append_nulls(&mut self, count: usize) {
-        self.owed += count;
-        self.valid.append_n_nulls(count);
-    }
-
-    fn settle(&mut self) {
-        let owed = std::mem::take(&mut self.owed);
-        if owed > 0 {
-            self.columns.iter_mut().for_each(|column| column.append_nulls(owed));
-        }
-    }
-
-    fn append(&mut self, value: Tree<'_>) -> Fit {
-        let Some(given) = value.members() else {
-            self.append_nulls(1);
-            return Fit::Loose;
-        };
-        self.settle();
-        let mut filled = 0u32;
-        let mut fit = Fit::Exact;
-        for (place, (name, value)) in given.enumerate() {
-            match self.member(place, name) {
-                Some(index) if filled & (1 << index) == 0 => {
-                    filled |= 1 << index;
-                    fit = fit.and(self.columns[index].append(&self.members[index].kind, value));
-                }
-                _ => fit = Fit::Loose,
-            }
-        }
-        for (index, column) in self.columns.iter_mut().enumerate() {
-            if filled & (1 << index) == 0 {
-                column.append_nulls(1);
-            }
-        }
-        self.valid.append_non_null();
-        fit
-    }
-
-    fn member(&mut self, place: usize, name: &str) -> Option<usize> {
-        if let Some(&guess) = self.order.get(place)
-            && self.members[usize::from(guess)].json == name
-        {
-            return Some(usize::from(guess));
-        }
-        let index = self.members.iter().position(|member| member.json == name)?;
-        if let Some(guess) = self.order.get_mut(place) {
-            *guess = index as u8;
-        }
-        Some(index)
-    }
-
-    fn finish(&mut self) -> StructArray {
-        self.settle();
-        let columns = self.columns.iter_mut().map(Column::finish).collect();
-        StructArray::new(fields(self.members), columns, self.valid.finish())
-    }
-}
-
-/// A list column of structs.
-pub(super) struct List {
-    items: Struct,
-    lengths: Vec<usize>,
-    valid: NullBufferBuilder,
-}
-
-impl List {
-    fn new(members: &'static [Member]) -> Self {
-        Self { items: Struct::new(members), lengths: Vec::new(), valid: NullBufferBuilder::new(1024) }
-    }
-
-    fn append_nulls(&mut self, count: usize) {
-        self.lengths.extend(std::iter::repeat_n(0, count));
-        self.valid.append_n_nulls(count);
-    }
-
-    fn append(&mut self, value: Tree<'_>) -> Fit {
-        let Some(elements) = value.elements() else {
-            self.append_nulls(1);
-            return Fit::Loose;
-        };
-        let mut length = 0;
-        let mut fit = Fit::Exact;
-        for element in elements {
-            fit = fit.and(self.items.append(element));
-            length += 1;
-        }
-        self.lengths.push(length);
-        self.valid.append_non_null();
-        fit
-    }
-
-    fn finish(&mut self) -> ListArray {
-        let items = self.items.finish();
-        let offsets = OffsetBuffer::from_lengths(self.lengths.drain(..));
-        let item = Field::new("item", DataType::Struct(fields(self.items.members)), true);
-        ListArray::new(Arc::new(item), offsets, Arc::new(items), self.valid.finish())
-    }
 }

@@ -6,20 +6,23 @@
 //! (`rebuild` gives the record back).
 
 mod column;
+pub mod dictionary;
+mod group;
+pub mod leaf;
 pub mod rebuild;
 pub mod time;
 
-use std::sync::{Arc, LazyLock};
-
-use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
-use arrow::datatypes::SchemaRef;
+use std::sync::LazyLock;
 
 use crate::event::{EventKey, Reject, RejectReason};
 use crate::identity::{self, Caller};
 use crate::outcome::{self, Answer};
 use crate::parse::{Record, Tree};
-use crate::schema::{EVENTS, Kind, RECORD, member};
-use column::{Column, Fit};
+use crate::schema::{Kind, RECORD, is_unique, member};
+use column::{Codes, Column, Fit, Texts};
+use dictionary::NULL;
+use group::Note;
+use leaf::Leaf;
 
 /// Members that CloudTrail always writes and that are null more often than not: null is what their NULL means, and
 /// their absence is what `extra` notes.
@@ -92,46 +95,45 @@ pub fn identify(record: &Record<'_>) -> Result<Identified, Reject> {
     Ok(Identified { key, time })
 }
 
-/// Rows of `events` under construction (without the partition column: all rows of a batch are of one day).
-pub struct BatchBuilder {
+/// Rows of `events` as columns, for one row group of a file (without the partition column: all rows of a file are of
+/// one day).
+pub struct RowGroup {
     columns: Vec<Column>,
-    outcome: StringBuilder,
-    actor: StringBuilder,
-    source_object: StringBuilder,
-    event_hash: StringBuilder,
-    extra: StringBuilder,
+    outcome: Codes,
+    actor: Codes,
+    source_object: Codes,
+    event_hash: Codes,
+    extra: Texts,
     rows: usize,
-    bytes: usize,
     scratch: String,
 }
 
-static FILE_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| EVENTS.file_schema());
-
-impl Default for BatchBuilder {
+impl Default for RowGroup {
     fn default() -> Self {
         Self {
-            columns: RECORD.iter().map(|member| Column::new(&member.kind)).collect(),
-            outcome: StringBuilder::new(),
-            actor: StringBuilder::new(),
-            source_object: StringBuilder::new(),
-            event_hash: StringBuilder::new(),
-            extra: StringBuilder::new(),
+            columns: RECORD.iter().map(|member| Column::new(member, is_unique(&member.json.to_lowercase()))).collect(),
+            outcome: Codes::default(),
+            actor: Codes::default(),
+            source_object: Codes::default(),
+            event_hash: Codes::default(),
+            extra: Texts::default(),
             rows: 0,
-            bytes: 0,
             scratch: String::new(),
         }
     }
 }
 
-impl BatchBuilder {
+impl RowGroup {
     /// Rows so far.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Bytes of JSON text behind the rows so far: a measure of the memory they take.
-    pub fn bytes(&self) -> usize {
-        self.bytes
+    /// Bytes of memory that the rows take.
+    pub fn memory(&self) -> usize {
+        let own = [&self.outcome, &self.actor, &self.source_object, &self.event_hash];
+        let columns: usize = self.columns.iter().map(Column::memory).sum();
+        columns + own.into_iter().map(Codes::memory).sum::<usize>() + self.extra.memory()
     }
 
     /// Appends a record as a row.
@@ -140,32 +142,27 @@ impl BatchBuilder {
         self.append_members(record);
         note_unknown(record, &mut self.scratch);
         if self.scratch.is_empty() {
-            self.extra.append_null();
+            self.extra.push(None);
         } else {
             self.scratch.push('}');
-            self.extra.append_value(&self.scratch);
+            self.extra.push(Some(self.scratch.as_bytes()));
         }
         self.append_own(record, identified, source_object);
         self.rows += 1;
-        self.bytes += record.raw().len();
     }
 
     fn append_members(&mut self, record: &Record<'_>) {
         for (index, (member, column)) in RECORD.iter().zip(&mut self.columns).enumerate() {
             let Some(value) = record.member(index) else {
-                column.append_nulls(1);
+                column.push_null();
                 continue;
             };
-            let fit = match (&member.kind, column) {
-                (Kind::Json, Column::Text(builder)) if !value.tree().is_null() => {
-                    builder.append_value(value.raw());
+            let fit = match member.kind {
+                Kind::Json if value.tree().is_null() && USUALLY_NULL.contains(&member.json) => {
+                    column.push_null();
                     Fit::Exact
                 }
-                (Kind::Json, column) if USUALLY_NULL.contains(&member.json) => {
-                    column.append_nulls(1);
-                    Fit::Exact
-                }
-                (kind, column) => column.append(kind, value.tree()),
+                ref kind => column.push(kind, value),
             };
             if fit == Fit::Loose {
                 note(&mut self.scratch, member.json, value.raw());
@@ -175,27 +172,50 @@ impl BatchBuilder {
 
     fn append_own(&mut self, record: &Record<'_>, identified: &Identified, source_object: &str) {
         let text = |index: usize| record.member(index).and_then(|value| value.tree().as_str());
-        self.outcome.append_value(outcome::classify(&answer(record)).as_str());
-        let known = record
-            .member(INDEX.user_identity)
-            .is_some_and(|identity| identity::actor(&caller(identity.tree()), &mut self.scratch));
-        self.actor.append_option(known.then_some(self.scratch.as_str()));
-        self.source_object.append_value(source_object);
+        self.outcome.push(Some(outcome::classify(&answer(record)).as_str().as_bytes()));
+        self.append_actor(record);
+        self.source_object.push(Some(source_object.as_bytes()));
         match text(INDEX.event_id) {
-            Some(id) if !id.is_empty() => self.event_hash.append_null(),
-            _ => self.event_hash.append_value(identified.key.to_event_hash()),
+            Some(id) if !id.is_empty() => self.event_hash.push(None),
+            _ => self.event_hash.push(Some(identified.key.to_event_hash().as_bytes())),
         }
     }
 
-    /// Ends the batch and starts an empty one with the same memory.
-    pub fn finish(&mut self) -> RecordBatch {
-        let mut columns: Vec<ArrayRef> = self.columns.iter_mut().map(Column::finish).collect();
+    /// The actor is a function of `userIdentity` alone, so it is made once for each identity.
+    fn append_actor(&mut self, record: &Record<'_>) {
+        let Column::Group(identities) = &mut self.columns[INDEX.user_identity] else {
+            unreachable!("userIdentity is a struct")
+        };
+        let Some(note) = identities.note() else { return self.actor.push(None) };
+        if let Note::Made(code) = *note {
+            return self.actor.codes.push(code);
+        }
+        let tree = record.member(INDEX.user_identity).map(|identity| identity.tree());
+        let known = tree.is_some_and(|tree| identity::actor(&caller(tree), &mut self.scratch));
+        self.actor.push(known.then_some(self.scratch.as_bytes()));
+        *note = Note::Made(self.actor.codes.last().copied().unwrap_or(NULL));
+    }
+
+    /// Visits the leaf columns in the order of the schema of a file of `events`.
+    ///
+    /// # Errors
+    /// The visitor's first.
+    pub fn visit<E>(&self, visit: &mut dyn FnMut(Leaf<'_>) -> Result<(), E>) -> Result<(), E> {
+        self.columns.iter().try_for_each(|column| column.visit(visit))?;
         // in the order of schema::OWN_COLUMNS
-        let own = [&mut self.outcome, &mut self.actor, &mut self.source_object, &mut self.event_hash, &mut self.extra];
-        columns.extend(own.into_iter().map(|builder| Arc::new(builder.finish()) as ArrayRef));
-        (self.rows, self.bytes) = (0, 0);
-        RecordBatch::try_new(Arc::clone(&FILE_SCHEMA), columns)
-            .expect("the columns are built from the schema's members")
+        for codes in [&self.outcome, &self.actor, &self.source_object, &self.event_hash] {
+            visit(codes.leaf())?;
+        }
+        visit(self.extra.leaf())
+    }
+
+    /// Forgets the rows and keeps the memory.
+    pub fn clear(&mut self) {
+        self.columns.iter_mut().for_each(Column::clear);
+        let own = [&mut self.outcome, &mut self.actor, &mut self.source_object, &mut self.event_hash];
+        own.into_iter().for_each(Codes::clear);
+        self.extra.clear();
+        self.rows = 0;
     }
 }
 
@@ -269,5 +289,3 @@ fn child<'c>(tree: Tree<'c>, wanted: &str) -> Option<Tree<'c>> {
     tree.members()?.find_map(|(name, value)| (name == wanted).then_some(value))
 }
 
-#[cfg(test)]
-mod tests;

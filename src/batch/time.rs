@@ -27,17 +27,38 @@ fn parse_canonical(text: &[u8]) -> Option<i64> {
         return None;
     };
     let year = two(*y0, *y1)? * 100 + two(*y2, *y3)?;
-    let date = NaiveDate::from_ymd_opt(year as i32, two(*m0, *m1)?, two(*d0, *d1)?)?;
+    let (month, day) = (two(*m0, *m1)?, two(*d0, *d1)?);
     let (hour, minute, second) = (two(*h0, *h1)?, two(*n0, *n1)?, two(*s0, *s1)?);
-    if hour > 23 || minute > 59 || second > 59 {
+    if hour > 23 || minute > 59 || second > 59 || !is_date(year, month, day) {
         return None;
     }
-    let seconds = i64::from(days(date)) * 86_400 + i64::from(hour * 3600 + minute * 60 + second);
+    let seconds = days_before(year, month, day) * 86_400 + i64::from(hour * 3600 + minute * 60 + second);
     Some(seconds * 1_000_000)
 }
 
 fn two(tens: u8, ones: u8) -> Option<u32> {
-    (tens.is_ascii_digit() && ones.is_ascii_digit()).then(|| u32::from(tens - b'0') * 10 + u32::from(ones - b'0'))
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    (tens < 10 && ones < 10).then(|| u32::from(tens) * 10 + u32::from(ones))
+}
+
+fn is_date(year: u32, month: u32, day: u32) -> bool {
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let days = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 => 28 + u32::from(leap),
+        _ => 0,
+    };
+    (1..=days).contains(&day)
+}
+
+/// Days from 1970-01-01 to a date of the Gregorian calendar. Years are counted from March, so that the leap day is the
+/// last of its year (<https://howardhinnant.github.io/date_algorithms.html>, `days_from_civil`).
+fn days_before(year: u32, month: u32, day: u32) -> i64 {
+    let year = i64::from(year) - i64::from(month <= 2);
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * i64::from((month + 9) % 12) + 2) / 5 + i64::from(day) - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
 /// Days since 1970-01-01, Arrow's `Date32`.
@@ -64,6 +85,19 @@ mod tests {
         for text in ["1970-01-01T00:00:00Z", "2024-02-29T23:59:59Z", "1969-12-31T23:59:59Z", "9999-12-31T00:00:00Z"] {
             let slow = DateTime::parse_from_rfc3339(text).unwrap().timestamp_micros();
             assert_eq!(parse(text), Some((slow, Form::Canonical)), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_day_of_four_centuries_is_where_the_calendar_has_it() {
+        let mut date = NaiveDate::from_ymd_opt(1899, 12, 30).unwrap();
+        while date < NaiveDate::from_ymd_opt(2301, 1, 2).unwrap() {
+            let expected = i64::from(days(date)) * DAY_MICROS;
+            assert_eq!(parse(&format!("{date}T00:00:00Z")), Some((expected, Form::Canonical)));
+            date = date.succ_opt().unwrap();
+        }
+        for no_date in ["2026-00-01", "2026-13-01", "2026-04-31", "2026-02-00", "1900-02-29", "2023-02-29"] {
+            assert_eq!(parse(&format!("{no_date}T00:00:00Z")), None);
         }
     }
 

@@ -1,8 +1,8 @@
 //! One worker: objects in, Parquet files out.
 //!
 //! Owns: the buffers that are reused from object to object, and the files under construction, one per day of events.
-//! Invariant: memory does not grow with the number of objects: rows are encoded every few megabytes, and only a few
-//! days are open at a time.
+//! Invariant: memory does not grow with the number of objects: rows are encoded when they fill a row group or their
+//! share of memory, and only a few days are open at a time.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -11,18 +11,21 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::seen::Seen;
-use crate::batch::{BatchBuilder, Identified, identify, time};
+use crate::batch::{Identified, RowGroup, identify, time};
 use crate::decode;
+use crate::encode::{EventEncoder, EventFile, ROW_GROUP_ROWS};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EventKey, Reject, RejectReason, Tally};
-use crate::lake::{EncodedFile, FileWriter, hour_of};
+use crate::lake::{EncodedFile, hour_of};
 use crate::parse::{Chunk, Parser, Visitor};
-use crate::schema::EVENTS;
 use crate::source::{ObjectInfo, Payload, folder};
 
-/// Bytes of JSON whose rows are held as Arrow columns before they are encoded: few enough that the columns are still in
-/// the processor's cache when they are, and that the allocator keeps their memory instead of giving it back.
-const FLUSH_BYTES: usize = 2 << 20;
+/// Bytes of memory of the rows that are not encoded yet, over all open days; a full row group of CloudTrail takes about
+/// 45 MB.
+const MAX_OPEN_BYTES: usize = 64 << 20;
+
+/// Bytes that the first file is expected to have; the others are expected to be as large as the one before.
+const FILE_BYTES: usize = 1 << 20;
 
 /// Days of events with a file open. Objects are read in order of their day, so more are rarely needed.
 const MAX_OPEN_DAYS: usize = 8;
@@ -100,8 +103,8 @@ pub(super) struct BatchResult {
 }
 
 struct DayFile {
-    builder: BatchBuilder,
-    file: FileWriter,
+    rows: RowGroup,
+    file: EventFile,
     used: u64,
 }
 
@@ -110,8 +113,10 @@ pub(super) struct Worker {
     parser: Parser,
     text: Vec<u8>,
     max_object_size: u64,
+    encoder: Option<EventEncoder>,
     days: BTreeMap<i32, DayFile>,
-    spare: Vec<BatchBuilder>,
+    spare: Option<RowGroup>,
+    file_bytes: usize,
     clock: u64,
     raw_bytes: usize,
     result: BatchResult,
@@ -123,8 +128,10 @@ impl Worker {
             parser: Parser::default(),
             text: Vec::new(),
             max_object_size,
+            encoder: None,
             days: BTreeMap::new(),
-            spare: Vec::new(),
+            spare: None,
+            file_bytes: FILE_BYTES,
             clock: 0,
             raw_bytes: 0,
             result: BatchResult::default(),
@@ -206,13 +213,29 @@ impl Worker {
             let day = identified.day();
             self.open(day)?;
             let Some(open) = self.days.get_mut(&day) else { continue };
-            open.builder.append(&chunk.record(*index), identified, &object.name);
-            if open.builder.bytes() >= FLUSH_BYTES {
-                let batch = open.builder.finish();
-                timed(&mut self.result.seconds.write, || open.file.write(&batch))?;
+            open.rows.append(&chunk.record(*index), identified, &object.name);
+            if open.rows.rows() >= ROW_GROUP_ROWS {
+                self.encode(day)?;
             }
         }
-        Ok(())
+        self.make_room()
+    }
+
+    /// Encodes the largest of the open days' rows until the rest has room.
+    fn make_room(&mut self) -> Result<()> {
+        loop {
+            let sizes = || self.days.iter().map(|(&day, open)| (open.rows.memory(), day));
+            let total: usize = sizes().map(|(bytes, _)| bytes).sum();
+            match sizes().max() {
+                Some((_, largest)) if total > MAX_OPEN_BYTES => self.encode(largest)?,
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn encode(&mut self, day: i32) -> Result<()> {
+        let (Some(open), Some(encoder)) = (self.days.get_mut(&day), &mut self.encoder) else { return Ok(()) };
+        timed(&mut self.result.seconds.write, || encoder.write(&mut open.file, &mut open.rows)).map_err(not_encoded)
     }
 
     /// Makes sure that a day has a file, closing the one used longest ago where too many are open.
@@ -227,19 +250,23 @@ impl Worker {
         {
             self.close(oldest)?;
         }
-        let builder = self.spare.pop().unwrap_or_default();
-        self.days.insert(day, DayFile { builder, file: FileWriter::new(&EVENTS)?, used: self.clock });
+        let encoder = match &self.encoder {
+            Some(encoder) => encoder,
+            None => self.encoder.insert(EventEncoder::new().map_err(not_encoded)?),
+        };
+        let file = encoder.start(self.file_bytes).map_err(not_encoded)?;
+        let rows = self.spare.take().unwrap_or_default();
+        self.days.insert(day, DayFile { rows, file, used: self.clock });
         Ok(())
     }
 
     fn close(&mut self, day: i32) -> Result<()> {
-        let Some(DayFile { mut builder, mut file, .. }) = self.days.remove(&day) else { return Ok(()) };
-        let batch = builder.finish();
-        self.spare.push(builder);
-        let encoded = timed(&mut self.result.seconds.write, || {
-            file.write(&batch)?;
-            file.finish(Some(time::date_of(day)))
-        })?;
+        self.encode(day)?;
+        let Some(DayFile { rows, file, .. }) = self.days.remove(&day) else { return Ok(()) };
+        self.spare = Some(rows);
+        let date = time::date_of(day);
+        let encoded = timed(&mut self.result.seconds.write, || EncodedFile::of_events(file, date))?;
+        self.file_bytes = encoded.bytes.len() + encoded.bytes.len() / 4;
         self.result.files.push(encoded);
         Ok(())
     }
@@ -255,6 +282,10 @@ impl Worker {
         self.raw_bytes = 0;
         Ok(std::mem::take(&mut self.result))
     }
+}
+
+fn not_encoded(error: parquet::errors::ParquetError) -> Error {
+    Error::new(ErrorKind::Internal, "cannot encode a file of events").source(error)
 }
 
 fn timed<T>(seconds: &mut f64, work: impl FnOnce() -> T) -> T {

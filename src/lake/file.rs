@@ -17,50 +17,13 @@ use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnPath;
 use serde_json::{Map, Value, json};
 
+use crate::encode::{EventFile, FILTER_COLUMNS, ROW_GROUP_ROWS, ZSTD_LEVEL};
 use crate::error::{Error, ErrorKind, Result};
-use crate::schema::Table;
+use crate::schema::{EVENTS, Table, UNIQUE_COLUMNS};
 
-/// Rows of a row group: the unit that a query skips or reads.
-const ROW_GROUP_ROWS: usize = 128 * 1024;
-
-/// zstd's level for data files: higher ones cost more time than they save bytes on CloudTrail (see benches/README.md).
-const ZSTD_LEVEL: i32 = 1;
-
-/// Bytes of a data page before compression. A writer holds one for each of some 80 leaf columns, per day of events that
-/// is open, so this bounds memory; smaller pages compress worse.
+/// Bytes of a data page before compression. A writer holds one for each leaf column, so this bounds memory; smaller
+/// pages compress worse.
 const PAGE_BYTES: usize = 256 * 1024;
-
-/// Columns whose values hardly repeat: a dictionary of them is as large as they are, and costs a hash of each.
-const UNIQUE_COLUMNS: [&str; 7] =
-    ["eventid", "requestid", "sharedeventid", "requestparameters", "responseelements", "serviceeventdetails", "extra"];
-
-/// Columns whose minimum and maximum, by row group and page, let a query skip: those that are filtered by. To keep them
-/// for all of the leaf columns would take a fifth of the time that writing takes.
-const FILTER_COLUMNS: [&str; 22] = [
-    "eventtime",
-    "eventsource",
-    "eventname",
-    "awsregion",
-    "sourceipaddress",
-    "errorcode",
-    "eventtype",
-    "readonly",
-    "managementevent",
-    "recipientaccountid",
-    "actor",
-    "outcome",
-    "useridentity.type",
-    "useridentity.arn",
-    "useridentity.accountid",
-    "useridentity.accesskeyid",
-    "useridentity.username",
-    // the other tables'
-    "key",
-    "feature",
-    "last_seen",
-    "delivered_at",
-    "id",
-];
 
 /// A Parquet file under construction, in memory.
 pub struct FileWriter {
@@ -111,6 +74,18 @@ impl FileWriter {
         let stats = stats(self.table, &metadata, self.rows);
         let bytes = std::mem::take(self.writer.inner_mut());
         Ok(EncodedFile { bytes: bytes.into(), rows: self.rows, date, stats })
+    }
+}
+
+impl EncodedFile {
+    /// Ends a file of events that was encoded row group by row group.
+    ///
+    /// # Errors
+    /// `Internal` where parquet cannot write the footer.
+    pub fn of_events(file: EventFile, date: NaiveDate) -> Result<Self> {
+        let rows = file.rows();
+        let (bytes, metadata) = file.finish().map_err(|error| failed(&EVENTS, error))?;
+        Ok(Self { bytes, rows, date: Some(date), stats: stats(&EVENTS, &metadata, rows) })
     }
 }
 

@@ -131,7 +131,7 @@ impl<'c> Record<'c> {
 
     /// Raw text of the value behind a key of the record itself: from after the colon to before the next key's comma,
     /// or to the record's closing brace.
-    fn raw_value(&self, key: u32) -> &'c str {
+    fn raw_value(&self, key: u32) -> &'c [u8] {
         let text = self.chunk.text;
         let next = key as usize + 1 + width(&self.chunk.nodes[key as usize + 1]);
         let end = if next < self.slots.tape_end as usize {
@@ -140,11 +140,20 @@ impl<'c> Record<'c> {
         } else {
             self.slots.range.end - 1
         };
-        let quote = self.chunk.offset(self.key(key)) - 1;
-        let colon = string_end(text, quote).map_or(end, |after| skip_space(text, after));
-        let start = skip_space(text, colon + 1);
-        // the parser has checked the whole text; a slice between delimiters is UTF-8 as well
-        std::str::from_utf8(&text[start..trim_end(text, end)]).unwrap_or_default()
+        let start = skip_space(text, self.colon(key, end) + 1);
+        &text[start..trim_end(text, end)]
+    }
+
+    /// Index of the colon behind a key. A name without escapes stands in the text as it does on the tape.
+    fn colon(&self, key: u32, end: usize) -> usize {
+        let text = self.chunk.text;
+        let name = self.key(key).as_bytes();
+        let start = self.chunk.offset(self.key(key));
+        let plain = text[start..].strip_prefix(name).is_some_and(|rest| rest.starts_with(b"\":"));
+        if plain && !name.contains(&b'\\') {
+            return start + name.len() + 1;
+        }
+        string_end(text, start - 1).map_or(end, |after| skip_space(text, after))
     }
 }
 
@@ -159,6 +168,12 @@ pub struct Value<'c> {
 impl<'c> Value<'c> {
     /// The value as it stands in the record, byte for byte.
     pub fn raw(&self) -> &'c str {
+        // the parser has checked the whole text; a slice between delimiters is UTF-8 as well
+        std::str::from_utf8(self.raw_bytes()).unwrap_or_default()
+    }
+
+    /// The same, without a second look at its UTF-8.
+    pub fn raw_bytes(&self) -> &'c [u8] {
         self.record.raw_value(self.key)
     }
 

@@ -1,15 +1,20 @@
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, TimestampMicrosecondType};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::batch::{ABSENT, identify, rebuild};
+use crate::event::{EventKey, Reject, RejectReason};
 use crate::parse::{Chunk, Parser, Visitor};
+use crate::schema::RECORD;
 
 /// Every record of a text as a row, and the rejects.
 #[derive(Default)]
 struct Rows {
-    builder: BatchBuilder,
+    group: RowGroup,
     rejects: Vec<Reject>,
 }
 
@@ -17,7 +22,7 @@ impl Visitor for Rows {
     fn chunk(&mut self, chunk: &Chunk<'_>) {
         for record in chunk.records() {
             match identify(&record) {
-                Ok(identified) => self.builder.append(&record, &identified, "an/object"),
+                Ok(identified) => self.group.append(&record, &identified, "an/object"),
                 Err(reject) => self.rejects.push(reject),
             }
         }
@@ -31,7 +36,20 @@ impl Visitor for Rows {
 fn rows(text: &str) -> (RecordBatch, Vec<Reject>) {
     let mut rows = Rows::default();
     Parser::default().parse(text.as_bytes(), &mut rows);
-    (rows.builder.finish(), rows.rejects)
+    (encoded(&mut rows.group), rows.rejects)
+}
+
+/// The rows as a reader of the file finds them.
+fn encoded(group: &mut RowGroup) -> RecordBatch {
+    let mut encoder = EventEncoder::new().unwrap();
+    let mut file = encoder.start(0).unwrap();
+    encoder.write(&mut file, group).unwrap();
+    let (bytes, _) = file.finish().unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
+    assert_eq!(*reader.schema().fields(), *EVENTS.file_schema().fields());
+    let schema = Arc::clone(reader.schema());
+    let batches: Vec<RecordBatch> = reader.build().unwrap().map(Result::unwrap).collect();
+    concat_batches(&schema, &batches).unwrap()
 }
 
 fn row(record: &Value) -> RecordBatch {
