@@ -293,9 +293,9 @@ fn fill(shape: &mut Shape, leaves: &mut [Dictionary], entries: &mut [u32], tree:
 
 fn leaf_value(dictionary: &mut Dictionary, kind: &Kind, value: Tree<'_>) -> (Option<u32>, Fit) {
     match kind {
-        Kind::Json => text_map(value).map_or((None, Fit::Loose), |(text, fit)| {
-            (Some(dictionary.intern(text.as_bytes())), fit)
-        }),
+        Kind::Json => {
+            text_map(value).map_or((None, Fit::Loose), |(text, fit)| (Some(dictionary.intern(text.as_bytes())), fit))
+        }
         _ => (value.as_str().map(|text| dictionary.intern(text.as_bytes())), Fit::of(value.as_str().is_some())),
     }
 }

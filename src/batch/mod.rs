@@ -288,4 +288,3 @@ fn caller(identity: Tree<'_>) -> Caller<'_> {
 fn child<'c>(tree: Tree<'c>, wanted: &str) -> Option<Tree<'c>> {
     tree.members()?.find_map(|(name, value)| (name == wanted).then_some(value))
 }
-

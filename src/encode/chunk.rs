@@ -77,8 +77,7 @@ impl ChunkEncoder {
             (Form::Codes(_), Values::Instants(dictionary)) => Some(chunk.dictionary(dictionary, Prefix::None)?),
             _ => None,
         };
-        let levels =
-            Levels { definition: column.max_def_level() as u32, repetition: column.max_rep_level() as u32 };
+        let levels = Levels { definition: column.max_def_level() as u32, repetition: column.max_rep_level() as u32 };
         let mut text = 0;
         for page in pages(leaf, rows) {
             chunk.page(page, form, levels, order.as_ref(), &mut text)?;

@@ -92,7 +92,9 @@ mod tests {
                 let (group, rest) = bytes.split_at((header >> 1) as usize * usize::from(width));
                 let bit = |at: usize| u32::from(group[at / 8] >> (at % 8) & 1);
                 let value = |index: usize| {
-                    (0..usize::from(width)).map(|bit_index| bit(index * usize::from(width) + bit_index) << bit_index).sum()
+                    (0..usize::from(width))
+                        .map(|bit_index| bit(index * usize::from(width) + bit_index) << bit_index)
+                        .sum()
                 };
                 values.extend((0..(header >> 1) as usize * 8).map(value).collect::<Vec<u32>>());
                 bytes = rest;
