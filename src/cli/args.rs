@@ -109,6 +109,14 @@ pub enum Command {
         #[command(flatten)]
         ingest: IngestArgs,
     },
+    /// Check that nothing CloudTrail delivered is missing or changed: digests, their signatures and chains, log files
+    Verify {
+        /// s3://bucket/prefix or a folder
+        #[arg(env = "TRAILHOUND_SOURCE")]
+        source: Option<String>,
+        #[command(flatten)]
+        verify: VerifyArgs,
+    },
     /// Ask the lake in SQL, or by a named query
     Query(QueryArgs),
     /// Score what the identities of the lake did, against their own past
@@ -149,6 +157,38 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// What is verified.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// Write the result to the table completeness of this lake, and say what of it is in the lake
+    #[command(flatten)]
+    pub lake: LakeArgs,
+    /// First instant, e.g. 2026-01-31 or 2026-01-31T12:00:00Z [default: that of the oldest digest]
+    #[arg(long, env = "TRAILHOUND_FROM", value_name = "TIME", value_parser = instant)]
+    pub from: Option<DateTime<Utc>>,
+    /// First instant not to verify [default: now; of a folder, its newest digest]
+    #[arg(long, env = "TRAILHOUND_TO", value_name = "TIME", value_parser = instant)]
+    pub to: Option<DateTime<Utc>>,
+    /// Only these accounts (several: repeat, or separate by commas) [default: all]
+    #[arg(long, env = "TRAILHOUND_ACCOUNT", value_name = "ID", value_delimiter = ',')]
+    pub account: Vec<String>,
+    /// Only what was logged in these regions [default: all]
+    #[arg(long, env = "TRAILHOUND_TRAIL_REGION", value_name = "REGION", value_delimiter = ',')]
+    pub trail_region: Vec<String>,
+    /// Take CloudTrail's public keys from files (what `aws cloudtrail list-public-keys` prints, or PEM) instead of its API
+    #[arg(long, env = "TRAILHOUND_PUBLIC_KEYS", value_name = "FILE")]
+    pub public_keys: Vec<PathBuf>,
+    /// Objects fetched at the same time [default: 32]
+    #[arg(long, env = "TRAILHOUND_CONCURRENCY", value_name = "N")]
+    pub concurrency: Option<usize>,
+    /// Uncompressed size up to which a log file is read [default: 1GiB]
+    #[arg(long, env = "TRAILHOUND_MAX_OBJECT_SIZE", value_name = "SIZE")]
+    pub max_object_size: Option<Size>,
+    /// Form of the result
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", env = "TRAILHOUND_OUTPUT")]
+    pub output: FindingFormat,
 }
 
 /// What is scored, and what counts.

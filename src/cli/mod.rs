@@ -16,6 +16,7 @@ mod report;
 mod run;
 mod settings;
 mod signal;
+mod verify;
 
 use std::io::Write;
 
@@ -75,6 +76,7 @@ fn start(cli: Cli) -> anyhow::Result<ExitStatus> {
 async fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<ExitStatus> {
     match command {
         Command::Ingest { source, lake, ingest } => ingest::run(settings, source, lake, ingest).await,
+        Command::Verify { source, verify } => verify::run(settings, source, verify).await,
         Command::Query(args) => query::run(settings, args).await,
         Command::Detect { lake, detect, output } => detect::run(settings, lake, detect, output).await,
         Command::Publish { lake, publish } => publish::run(settings, lake, publish).await,

@@ -11,8 +11,9 @@ use trailhound::lake::LakeOptions;
 use trailhound::publish::PublishOptions;
 use trailhound::query::QueryOptions;
 use trailhound::source::SourceOptions;
+use trailhound::verify::VerifyOptions;
 
-use super::args::{DetectArgs, GlobalArgs, IngestArgs, LakeArgs, LogFormat, PublishArgs};
+use super::args::{DetectArgs, GlobalArgs, IngestArgs, LakeArgs, LogFormat, PublishArgs, VerifyArgs};
 use super::config::FileConfig;
 
 /// Memory for buffers and caches unless configured otherwise, in bytes.
@@ -76,6 +77,11 @@ impl Settings {
         Ok(LakeOptions { location, aws: self.aws.clone() })
     }
 
+    /// The lake to work on, where one is named.
+    pub fn optional_lake(&self, args: LakeArgs) -> Option<LakeOptions> {
+        self.lake(args).ok()
+    }
+
     /// The source to read.
     ///
     /// # Errors
@@ -109,6 +115,28 @@ impl Settings {
         args.sns_topic_arn.clone().or_else(|| self.file.sns_topic_arn.clone())
     }
 
+    /// What is verified.
+    ///
+    /// # Errors
+    /// `Usage` where the time has no length.
+    pub fn verify(&self, args: &VerifyArgs) -> Result<VerifyOptions> {
+        if args.from.zip(args.to).is_some_and(|(from, to)| from >= to) {
+            return Err(Error::new(ErrorKind::Usage, "--from is not before --to"));
+        }
+        let default = VerifyOptions::default();
+        let max_object_size = args.max_object_size.or(self.file.max_object_size);
+        Ok(VerifyOptions {
+            from: args.from,
+            to: args.to,
+            accounts: args.account.clone(),
+            regions: args.trail_region.clone(),
+            threads: self.threads,
+            concurrency: args.concurrency.or(self.file.concurrency).unwrap_or(default.concurrency),
+            max_object_size: max_object_size.map_or(default.max_object_size, |size| size.0),
+            ..default
+        })
+    }
+
     /// Bounds of an ingest.
     pub fn ingest(&self, args: &IngestArgs) -> IngestOptions {
         let default = IngestOptions::default();
@@ -121,6 +149,7 @@ impl Settings {
             memory_limit: self.memory_limit,
             max_object_size: size(args.max_object_size, self.file.max_object_size, default.max_object_size),
             commit_bytes: size(args.commit_bytes, self.file.commit_bytes, default.commit_bytes),
+            ..default
         }
     }
 }

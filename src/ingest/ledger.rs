@@ -124,6 +124,7 @@ fn object_rows(done: &[&ObjectDone], now: DateTime<Utc>) -> Result<RecordBatch> 
             Status::Rejected(why) | Status::Failed(why) => Some(why),
         }),
         instants(now, done.len()),
+        text(|done| done.sha256.as_deref()),
         Arc::new(dates),
     ];
     rows(&OBJECTS, columns)

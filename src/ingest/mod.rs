@@ -23,7 +23,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-pub use worker::StageSeconds;
+pub use worker::{Hashing, StageSeconds};
 
 use crate::batch::time::days;
 use crate::error::{Error, ErrorKind, Result};
@@ -48,6 +48,8 @@ pub struct IngestOptions {
     pub max_object_size: u64,
     /// Bytes of objects (as stored) that are committed together.
     pub commit_bytes: u64,
+    /// Whether the hash of every object is kept.
+    pub hashing: Hashing,
 }
 
 impl Default for IngestOptions {
@@ -58,6 +60,7 @@ impl Default for IngestOptions {
             memory_limit: 512 << 20,
             max_object_size: crate::decode::DEFAULT_LIMIT,
             commit_bytes: 64 << 20,
+            hashing: Hashing::Off,
         }
     }
 }
@@ -269,7 +272,8 @@ struct Run<'r> {
 impl<'r> Run<'r> {
     async fn new(lake: &'r Lake, options: &'r IngestOptions, now: DateTime<Utc>) -> Result<Self> {
         let snapshot = lake.snapshot(&EVENTS).await?;
-        let workers = (0..options.threads.max(1)).map(|_| Worker::new(options.max_object_size)).collect();
+        let workers =
+            (0..options.threads.max(1)).map(|_| Worker::new(options.max_object_size, options.hashing)).collect();
         Ok(Self { lake, options, now, snapshot, seen: Arc::default(), workers })
     }
 
@@ -297,7 +301,7 @@ impl<'r> Run<'r> {
     }
 
     fn account(&self, done: &[ObjectDone], report: &mut IngestReport) {
-        for ObjectDone { object, status, tally } in done {
+        for ObjectDone { object, status, tally, .. } in done {
             report.bytes.stored += object.bytes;
             match status {
                 Status::Done if tally.rejects > 0 => {

@@ -46,6 +46,8 @@ pub struct StageSeconds {
     pub fetch: f64,
     /// Bytes to JSON text.
     pub decode: f64,
+    /// JSON text to its SHA-256, where it is kept.
+    pub hash: f64,
     /// JSON text to records.
     pub parse: f64,
     /// Telling new events from known ones.
@@ -65,6 +67,7 @@ impl StageSeconds {
         self.list += other.list;
         self.fetch += other.fetch;
         self.decode += other.decode;
+        self.hash += other.hash;
         self.parse += other.parse;
         self.dedupe += other.dedupe;
         self.batch += other.batch;
@@ -73,12 +76,24 @@ impl StageSeconds {
     }
 }
 
+/// Whether the SHA-256 of every object's text is kept, for verification.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Hashing {
+    /// Not.
+    #[default]
+    Off,
+    /// In the ledger.
+    On,
+}
+
 /// What became of an object.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ObjectDone {
     pub object: ObjectInfo,
     pub tally: Tally,
     pub status: Status,
+    /// SHA-256 of its text, in hexadecimal, where it was asked for.
+    pub sha256: Option<String>,
 }
 
 /// Whether an object need not be read again.
@@ -114,6 +129,9 @@ pub(super) struct Worker {
     text: Vec<u8>,
     max_object_size: u64,
     encoder: Option<EventEncoder>,
+    hashing: Hashing,
+    /// Of the object in hand.
+    sha256: Option<String>,
     days: BTreeMap<i32, DayFile>,
     spare: Option<RowGroup>,
     file_bytes: usize,
@@ -123,12 +141,14 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(max_object_size: u64) -> Self {
+    pub(super) fn new(max_object_size: u64, hashing: Hashing) -> Self {
         Self {
             parser: Parser::default(),
             text: Vec::new(),
             max_object_size,
             encoder: None,
+            hashing,
+            sha256: None,
             days: BTreeMap::new(),
             spare: None,
             file_bytes: FILE_BYTES,
@@ -141,7 +161,7 @@ impl Worker {
     /// Notes an object that could not be fetched.
     pub(super) fn failed(&mut self, object: ObjectInfo, error: &Error) {
         let status = Status::Failed(error.to_string());
-        self.result.done.push(ObjectDone { object, tally: Tally::default(), status });
+        self.result.done.push(ObjectDone { object, tally: Tally::default(), status, sha256: None });
     }
 
     /// Reads one object.
@@ -170,13 +190,17 @@ impl Worker {
             self.reject_object(object, reject);
             return Ok(());
         }
+        if self.hashing == Hashing::On {
+            let hash = timed(&mut self.result.seconds.hash, || crate::digest::hash(&self.text));
+            self.sha256 = Some(hash);
+        }
         self.records(object, seen, load)
     }
 
     fn reject_object(&mut self, object: ObjectInfo, reject: Reject) {
         let status = Status::Rejected(format!("{}: {}", reject.reason, reject.detail));
         self.keep(&object, reject);
-        self.result.done.push(ObjectDone { object, tally: Tally::default(), status });
+        self.result.done.push(ObjectDone { object, tally: Tally::default(), status, sha256: None });
     }
 
     fn keep(&mut self, object: &ObjectInfo, mut reject: Reject) {
@@ -204,7 +228,8 @@ impl Worker {
             self.keep(&object, reject);
         }
         let status = whole.map_or(Status::Done, Status::Rejected);
-        self.result.done.push(ObjectDone { object, tally, status });
+        let sha256 = self.sha256.take();
+        self.result.done.push(ObjectDone { object, tally, status, sha256 });
         Ok(())
     }
 

@@ -70,13 +70,15 @@ fn describe_file(path: &Path) -> Result<Described> {
     beside.push(".metadata.json");
     let beside = PathBuf::from(beside);
     let metadata = match folder::read(&beside) {
-        Ok(text) => serde_json::from_slice::<HeadObject>(&text)
-            .map_err(|error| {
-                Error::new(ErrorKind::BadInput, format!("cannot read {}", beside.display()))
-                    .source(error)
-                    .hint("write it with `aws s3api head-object`")
-            })?
-            .metadata,
+        Ok(text) => {
+            serde_json::from_slice::<HeadObject>(&text)
+                .map_err(|error| {
+                    Error::new(ErrorKind::BadInput, format!("cannot read {}", beside.display()))
+                        .source(error)
+                        .hint("write it with `aws s3api head-object`")
+                })?
+                .metadata
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => BTreeMap::new(),
         Err(error) => return Err(error),
     };

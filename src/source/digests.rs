@@ -128,12 +128,20 @@ mod tests {
 
     #[test]
     fn only_what_can_hold_digests_is_looked_into() {
-        for yes in
-            ["p/", "AWSLogs/", "p/q/AWSLogs/", "AWSLogs/o-abc/", "AWSLogs/1/", "AWSLogs/o-abc/1/CloudTrail-Digest/", "AWSLogs/1/CloudTrail-Digest/r/"]
-        {
+        for yes in [
+            "p/",
+            "AWSLogs/",
+            "p/q/AWSLogs/",
+            "AWSLogs/o-abc/",
+            "AWSLogs/1/",
+            "AWSLogs/o-abc/1/CloudTrail-Digest/",
+            "AWSLogs/1/CloudTrail-Digest/r/",
+        ] {
             assert!(leads_to_digests(yes), "{yes}");
         }
-        for no in ["AWSLogs/1/CloudTrail/", "AWSLogs/o-abc/1/Config/", "AWSLogs/1/CloudTrail-Insight/", "a/b/c/d/e/f/g/"] {
+        for no in
+            ["AWSLogs/1/CloudTrail/", "AWSLogs/o-abc/1/Config/", "AWSLogs/1/CloudTrail-Insight/", "a/b/c/d/e/f/g/"]
+        {
             assert!(!leads_to_digests(no), "{no}");
         }
         assert!(is_region_folder("AWSLogs/1/CloudTrail-Digest/r/"));

@@ -71,11 +71,16 @@ impl Digests {
     /// The name of a digest in its source.
     pub(super) fn name(&self, id: &ChainId, entry: &Entry) -> String {
         let folder = &self.folders[entry.folder as usize];
-        if folder.ends_with('/') || folder.is_empty() { format!("{folder}{}", tail(id, entry.ends)) } else { folder.clone() }
+        if folder.ends_with('/') || folder.is_empty() {
+            format!("{folder}{}", tail(id, entry.ends))
+        } else {
+            folder.clone()
+        }
     }
 
     fn add(&mut self, id: &ChainId, ends: DateTime<Utc>, name: &str) {
-        let folder = name.strip_suffix(tail(id, ends).as_str()).filter(|folder| folder.is_empty() || folder.ends_with('/'));
+        let folder =
+            name.strip_suffix(tail(id, ends).as_str()).filter(|folder| folder.is_empty() || folder.ends_with('/'));
         let known = folder.and_then(|folder| self.folders.iter().rposition(|known| known == folder));
         let at = known.unwrap_or_else(|| {
             self.folders.push(folder.unwrap_or(name).to_owned());
@@ -122,8 +127,14 @@ mod tests {
         let file = "111122223333_CloudTrail-Digest_eu-west-1_a_b_us-east-1_20260131T140131Z.json.gz";
         let names = [
             format!("s3://b/AWSLogs/o-abc/111122223333/CloudTrail-Digest/eu-west-1/2026/01/31/{file}"),
-            format!("s3://b/AWSLogs/o-abc/111122223333/CloudTrail-Digest/eu-west-1/2026/02/01/{}", file.replace("0131T", "0201T")),
-            format!("s3://b/new/AWSLogs/o-abc/111122223333/CloudTrail-Digest/eu-west-1/2026/01/31/{}", file.replace("T14", "T15")),
+            format!(
+                "s3://b/AWSLogs/o-abc/111122223333/CloudTrail-Digest/eu-west-1/2026/02/01/{}",
+                file.replace("0131T", "0201T")
+            ),
+            format!(
+                "s3://b/new/AWSLogs/o-abc/111122223333/CloudTrail-Digest/eu-west-1/2026/01/31/{}",
+                file.replace("T14", "T15")
+            ),
             format!("s3://b/AWSLogs/o-abc/111122223333/CloudTrail-Digest/flat/{}", file.replace("T14", "T16")),
         ];
         let mut chains = Chains::default();

@@ -63,9 +63,8 @@ impl<'k> Keys<'k> {
             KeySource::Api(api) => api,
         };
         let Some((from, to, cell)) = self.regions.get(region) else { return Ok(Arc::default()) };
-        let load = || async {
-            api.public_keys(region, *from, *to).await.map(Arc::new).map_err(|error| error.to_string())
-        };
+        let load =
+            || async { api.public_keys(region, *from, *to).await.map(Arc::new).map_err(|error| error.to_string()) };
         cell.get_or_init(load).await.clone()
     }
 

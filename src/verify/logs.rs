@@ -41,15 +41,11 @@ struct Checked {
 
 impl Run<'_> {
     /// Checks the log files of a digest; notes what is wrong, answers the counts and what is wrong in words.
-    pub(super) async fn logs(
-        &self,
-        trail: &TrailId,
-        digest: &Digest,
-        place: &Place,
-    ) -> Result<(Counts, Vec<Problem>)> {
+    pub(super) async fn logs(&self, trail: &TrailId, digest: &Digest, place: &Place) -> Result<(Counts, Vec<Problem>)> {
         let entered = self.entered(&digest.log_files).await?;
         let checks = digest.log_files.iter().zip(&entered).map(|(log, entered)| self.log(log, *entered, place));
-        let checks: Vec<Checked> = futures::stream::iter(checks).buffered(self.options.concurrency.max(1)).collect().await;
+        let checks: Vec<Checked> =
+            futures::stream::iter(checks).buffered(self.options.concurrency.max(1)).collect().await;
         let mut counts = Counts { expected: checks.len() as u64, ..Counts::default() };
         let mut problems = Vec::new();
         let (mut bytes, mut by_ledger) = (0, 0);
@@ -80,7 +76,9 @@ impl Run<'_> {
 
     async fn entered(&self, logs: &[LogFile]) -> Result<Vec<Option<Entered>>> {
         let Some(ledger) = &self.ledger else { return Ok(vec![None; logs.len()]) };
-        let dated = |log: &LogFile| (log.location.key.clone(), crate::source::date(&log.location.key).unwrap_or(NaiveDate::MIN));
+        let dated = |log: &LogFile| {
+            (log.location.key.clone(), crate::source::date(&log.location.key).unwrap_or(NaiveDate::MIN))
+        };
         ledger.entered(&logs.iter().map(dated).collect::<Vec<_>>()).await
     }
 

@@ -109,7 +109,8 @@ pub async fn verify(
     let mut report = VerifyReport::default();
     let chains = list(source, options, &mut report).await?;
     let due = due(source, options, &chains, now);
-    let trails: Vec<TrailId> = chains.0.keys().map(|(trail, _)| trail.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+    let trails: Vec<TrailId> =
+        chains.0.keys().map(|(trail, _)| trail.clone()).collect::<BTreeSet<_>>().into_iter().collect();
     (report.trails, report.chains) = (trails.len() as u64, chains.0.len() as u64);
     let settled = match lake {
         Some(lake) if options.skip_settled => settled(lake, &chains).await?,
@@ -186,7 +187,8 @@ fn due(source: &Source, options: &VerifyOptions, chains: &Chains, now: DateTime<
 
 fn spans(trails: &[TrailId], chains: &Chains, due: DateTime<Utc>) -> Vec<Span> {
     let span = |trail: &TrailId| {
-        let of_trail = || [Chain::Standard, Chain::Backfill].into_iter().filter_map(|chain| chains.0.get(&(trail.clone(), chain)));
+        let of_trail =
+            || [Chain::Standard, Chain::Backfill].into_iter().filter_map(|chain| chains.0.get(&(trail.clone(), chain)));
         let oldest = of_trail().filter_map(|digests| digests.entries.first()).map(|entry| entry.ends).min();
         let newest = of_trail().filter_map(|digests| digests.entries.last()).map(|entry| entry.ends).max();
         // the hour in which the oldest begins is seen in part only
@@ -304,7 +306,8 @@ impl Run<'_> {
         now: DateTime<Utc>,
         stop: &Stop,
     ) -> Result<()> {
-        let entries = || walks.iter().flat_map(|walk| [walk.digests.entries.first(), walk.digests.entries.last()]).flatten();
+        let entries =
+            || walks.iter().flat_map(|walk| [walk.digests.entries.first(), walk.digests.entries.last()]).flatten();
         let (Some(oldest), Some(newest)) = (entries().map(Entry::day).min(), entries().map(Entry::day).max()) else {
             return Ok(());
         };
@@ -348,9 +351,9 @@ impl Run<'_> {
                 let status = open.hour.status().as_str().to_owned();
                 *self.shared()?.report.hours.entry(status).or_default() += 1;
             }
-            let rows = hours.iter().map(|((trail, hour), open)| {
-                ((trails[*trail as usize].clone(), *hour), table::Row::of(open, now))
-            });
+            let rows = hours
+                .iter()
+                .map(|((trail, hour), open)| ((trails[*trail as usize].clone(), *hour), table::Row::of(open, now)));
             table::write(lake, date, rows.collect()).await?;
         }
         Ok(())
@@ -380,7 +383,8 @@ impl Run<'_> {
             })
             .collect();
         walk.left = todo.start;
-        let fetches = digests.into_iter().map(|(entry, name, fresh)| async move { (entry, self.fetch(name, fresh).await) });
+        let fetches =
+            digests.into_iter().map(|(entry, name, fresh)| async move { (entry, self.fetch(name, fresh).await) });
         let mut fetched = std::pin::pin!(futures::stream::iter(fetches).buffered(AHEAD));
         while let Some((entry, fetched)) = fetched.next().await {
             self.step(walk, entry, fetched).await?;
@@ -523,7 +527,9 @@ impl Run<'_> {
             _ => (DigestStatus::Unverified, usual),
         };
         let (counts, mut problems) = match content {
-            Content::Read(read) if status != DigestStatus::Invalid => self.logs(&walk.id.0, &read.digest, &place).await?,
+            Content::Read(read) if status != DigestStatus::Invalid => {
+                self.logs(&walk.id.0, &read.digest, &place).await?
+            }
             _ => (Counts::default(), Vec::new()),
         };
         let mut shared = self.shared()?;

@@ -95,8 +95,25 @@ pub(super) async fn newest_day(lake: &Lake) -> Result<Option<NaiveDate>> {
 }
 
 const NAMES: [&str; 19] = [
-    "account", "region", "trail", "trail_region", "organization", "hour", "status", "digest", "digests", "expected",
-    "verified", "ingested", "missing", "modified", "unreadable", "late", "problems", "verified_at", "hour_date",
+    "account",
+    "region",
+    "trail",
+    "trail_region",
+    "organization",
+    "hour",
+    "status",
+    "digest",
+    "digests",
+    "expected",
+    "verified",
+    "ingested",
+    "missing",
+    "modified",
+    "unreadable",
+    "late",
+    "problems",
+    "verified_at",
+    "hour_date",
 ];
 
 fn encode(date: NaiveDate, rows: &BTreeMap<&RowKey, &Row>) -> Result<RecordBatch> {
@@ -109,7 +126,8 @@ fn encode(date: NaiveDate, rows: &BTreeMap<&RowKey, &Row>) -> Result<RecordBatch
     let number = |get: fn(&Row) -> u64| -> ArrayRef {
         Arc::new(rows.values().map(|row| Some(get(row) as i64)).collect::<Int64Array>())
     };
-    let instants = |times: Vec<i64>| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")) };
+    let instants =
+        |times: Vec<i64>| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")) };
     let columns = vec![
         id(|trail| &trail.account),
         id(|trail| &trail.region),
@@ -138,7 +156,9 @@ fn encode(date: NaiveDate, rows: &BTreeMap<&RowKey, &Row>) -> Result<RecordBatch
 fn decode(batch: &RecordBatch) -> Vec<(RowKey, Row)> {
     let column = |name: &str| batch.column_by_name(name);
     let text = |name: &str, row: usize| {
-        column(name).map(|column| column.as_string::<i32>()).filter(|column| column.is_valid(row))
+        column(name)
+            .map(|column| column.as_string::<i32>())
+            .filter(|column| column.is_valid(row))
             .map(|column| column.value(row).to_owned())
     };
     let number = |name: &str, row: usize| {
