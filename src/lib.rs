@@ -5,7 +5,8 @@
 //! - L0 vocabulary: [`error`], [`event`], [`schema`], [`table`], [`finding`]
 //! - L1 stages, pure and sync: `decode`, `parse`, `batch`, `encode`, `identity`, `digest`, `detect::{feature, model, verdict}`
 //! - L2 adapters, async, which never see each other: `aws`, `cloudtrail`, `source`, `lake`, `query`, `sink`
-//! - L3 pipelines, which join stages and take `now` as an argument: `ingest`, `verify`, `train`, `detect`, `publish`, `run`, `demo`
+//! - L3 pipelines, which join stages and take `now` as an argument: `ingest`, `verify`, `train`, `detect`, `publish`, `maintain`,
+//!   `run`, `demo`
 //! - L4 edge: the binary (`main`, `cli`, `config`)
 //!
 //! A file imports only from a lower layer; `tests/layering.rs` holds this.
@@ -24,6 +25,7 @@ pub mod finding;
 pub mod identity;
 pub mod ingest;
 pub mod lake;
+pub mod maintain;
 pub mod outcome;
 pub mod parse;
 pub mod publish;

@@ -1,4 +1,4 @@
-//! The scheduled job: ingest -> detect -> publish, once.
+//! The scheduled job: ingest -> detect -> publish, once; then what is due for the lake itself.
 //!
 //! Owns: the order, the lock that keeps two runs apart, and the run's one report.
 //! Invariant: what one step could not do is left to the next run, and the report says so; a step that fails does not
@@ -12,11 +12,12 @@ use crate::error::{Error, Result};
 use crate::finding::{Finding, SeverityBand};
 use crate::ingest::{IngestOptions, IngestReport, Observer, Stop, ingest};
 use crate::lake::Lake;
+use crate::maintain::{MaintainOptions, MaintainReport, maintain};
 use crate::publish::{PublishOptions, PublishReport, publish};
 use crate::sink::Sink;
 use crate::source::Source;
 
-/// Options of the three steps.
+/// Options of the steps.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
     /// Of the first.
@@ -25,6 +26,8 @@ pub struct RunOptions {
     pub detect: DetectOptions,
     /// Of the third.
     pub publish: PublishOptions,
+    /// Of the lake's maintenance; none where it is left to others.
+    pub maintain: Option<MaintainOptions>,
 }
 
 /// The accounts of a run; a step that failed or was not reached is absent.
@@ -38,6 +41,9 @@ pub struct RunReport {
     pub detect: Option<DetectReport>,
     /// What was sent, by sink.
     pub publish: Vec<PublishReport>,
+    /// What was done for the lake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maintain: Option<MaintainReport>,
     /// Steps that failed, in words.
     pub failures: Vec<String>,
 }
@@ -61,7 +67,7 @@ impl RunReport {
     }
 }
 
-/// Runs the three steps under the lake's lock.
+/// Runs the steps under the lake's lock.
 ///
 /// # Errors
 /// `Conflict` where another run holds the lock. Failures of the steps are in the report.
@@ -102,6 +108,12 @@ async fn steps(
         let published = publish(lake, sink, &options.publish, now).await;
         let published = report.keep("publish", published);
         report.publish.extend(published);
+    }
+    if let Some(options) = &options.maintain
+        && !stop.is_requested()
+    {
+        let maintained = maintain(lake, options, now, stop).await;
+        report.maintain = report.keep("maintenance", maintained);
     }
     report
 }

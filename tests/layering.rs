@@ -34,6 +34,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("verify", 3),
     ("train", 3),
     ("publish", 3),
+    ("maintain", 3),
     ("run", 3),
     ("demo", 3),
 ];
@@ -57,6 +58,9 @@ const SAME_LAYER: &[(&str, &str)] = &[
     ("run", "train"),
     ("run", "detect"),
     ("run", "publish"),
+    ("run", "maintain"),
+    // a run that is asked to end asks all of its steps
+    ("maintain", "ingest"),
     ("detect", "train"),
     // both count the same features in the same session
     ("train", "detect"),

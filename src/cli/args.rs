@@ -149,7 +149,12 @@ pub enum Command {
         detect: DetectArgs,
         #[command(flatten)]
         publish: PublishArgs,
+        #[command(flatten)]
+        maintenance: MaintenanceArgs,
     },
+    /// Look after the lake: its state, compaction, vacuum, retention
+    #[command(subcommand)]
+    Lake(LakeCommand),
     /// Make a synthetic organization and take it through the whole pipeline; no AWS needed
     Demo(DemoArgs),
     /// Print shell completions
@@ -189,6 +194,92 @@ pub struct VerifyArgs {
     /// Form of the result
     #[arg(short, long, value_name = "FORMAT", default_value = "table", env = "TRAILHOUND_OUTPUT")]
     pub output: FindingFormat,
+}
+
+/// What is done for a lake.
+#[derive(Debug, Subcommand)]
+pub enum LakeCommand {
+    /// Every table's version, files, rows, days, log, and what is due
+    Status {
+        #[command(flatten)]
+        lake: LakeArgs,
+        #[command(flatten)]
+        optimize: OptimizeArgs,
+        #[command(flatten)]
+        vacuum: VacuumArgs,
+        /// Form of the answer
+        #[arg(short, long, value_name = "FORMAT", default_value = "table", env = "TRAILHOUND_OUTPUT")]
+        output: FindingFormat,
+    },
+    /// Rewrite the files of closed days into few, sorted ones; no row changes
+    Optimize {
+        #[command(flatten)]
+        lake: LakeArgs,
+        #[command(flatten)]
+        optimize: OptimizeArgs,
+        /// Rewrite all files of closed days, not only where it is worth it
+        #[arg(long, env = "TRAILHOUND_FULL")]
+        full: bool,
+    },
+    /// Delete files that no version within the retention needs, and what dead writers left
+    Vacuum {
+        #[command(flatten)]
+        lake: LakeArgs,
+        #[command(flatten)]
+        vacuum: VacuumArgs,
+        /// Only name what would be deleted
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Drop whole days of events, baselines and ledger, and never ingest them again
+    Retain {
+        #[command(flatten)]
+        lake: LakeArgs,
+        /// Days that are kept, today included
+        #[arg(long, env = "TRAILHOUND_RETAIN_DAYS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        days: Option<u32>,
+        /// Only tell what would be dropped
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// How files are rewritten.
+#[derive(Debug, Clone, Args)]
+pub struct OptimizeArgs {
+    /// Size that a file should have [default: 128MiB]
+    #[arg(long, env = "TRAILHOUND_TARGET_SIZE", value_name = "SIZE")]
+    pub target_size: Option<Size>,
+    /// A day is closed once it is this many days ago; 0 closes today, too [default: 2]
+    #[arg(long, env = "TRAILHOUND_CLOSED_AFTER", value_name = "DAYS")]
+    pub closed_after: Option<u32>,
+}
+
+/// How long old versions of the tables can be read.
+#[derive(Debug, Clone, Args)]
+pub struct VacuumArgs {
+    /// Days that old versions of the tables stay readable [default: 7]
+    #[arg(long, env = "TRAILHOUND_VERSION_DAYS", value_name = "N")]
+    pub version_days: Option<u32>,
+}
+
+/// What a run does for the lake after its work.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Maintenance")]
+pub struct MaintenanceArgs {
+    /// Leave the lake's maintenance to `trailhound lake`
+    #[arg(long, env = "TRAILHOUND_NO_MAINTENANCE")]
+    pub no_maintenance: bool,
+    #[command(flatten)]
+    pub optimize: OptimizeArgs,
+    #[command(flatten)]
+    pub vacuum: VacuumArgs,
+    /// Days of events that are kept; older ones are dropped [default: all]
+    #[arg(long, env = "TRAILHOUND_RETAIN_DAYS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub retain_days: Option<u32>,
+    /// Seconds after which no further rewrite is begun [default: 300]
+    #[arg(long, env = "TRAILHOUND_MAINTENANCE_SECONDS", value_name = "N")]
+    pub maintenance_seconds: Option<u64>,
 }
 
 /// What is scored, and what counts.
@@ -253,7 +344,7 @@ fn instant(text: &str) -> Result<DateTime<Utc>, String> {
         .ok_or_else(|| format!("\"{text}\" is not a time; write 2026-01-31 or 2026-01-31T12:00:00Z"))
 }
 
-/// Forms of findings.
+/// Forms of findings, and of other rows that are not a query's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FindingFormat {
     /// For people.

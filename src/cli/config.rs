@@ -37,6 +37,18 @@ pub struct FileConfig {
     pub concurrency: Option<usize>,
     /// `--sns-topic-arn`
     pub sns_topic_arn: Option<String>,
+    /// `--target-size`
+    pub target_size: Option<Size>,
+    /// `--closed-after`
+    pub closed_after: Option<u32>,
+    /// `--version-days`
+    pub version_days: Option<u32>,
+    /// `--retain-days` of `run`, `--days` of `lake retain`
+    pub retain_days: Option<std::num::NonZeroU32>,
+    /// `--no-maintenance`
+    pub no_maintenance: Option<bool>,
+    /// `--maintenance-seconds`
+    pub maintenance_seconds: Option<u64>,
 }
 
 impl FileConfig {

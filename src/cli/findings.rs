@@ -33,7 +33,7 @@ pub async fn print(findings: &[Finding], format: FindingFormat, out: &mut (dyn W
 }
 
 /// Through the query engine's writers, which make hostile text inert.
-async fn rows(batch: &RecordBatch, format: Format, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
+pub async fn rows(batch: &RecordBatch, format: Format, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
     let stream = futures::stream::iter([Ok(batch.clone())]);
     output::write(Box::pin(RecordBatchStreamAdapter::new(batch.schema(), stream)), format, out).await?;
     Ok(())

@@ -9,6 +9,7 @@ mod detect;
 mod exit;
 mod findings;
 mod ingest;
+mod lake;
 mod progress;
 mod publish;
 mod query;
@@ -80,9 +81,10 @@ async fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<ExitS
         Command::Query(args) => query::run(settings, args).await,
         Command::Detect { lake, detect, output } => detect::run(settings, lake, detect, output).await,
         Command::Publish { lake, publish } => publish::run(settings, lake, publish).await,
-        Command::Run { source, lake, ingest, detect, publish } => {
-            run::run(settings, run::RunArgs { source, lake, ingest, detect, publish }).await
+        Command::Run { source, lake, ingest, detect, publish, maintenance } => {
+            run::run(settings, run::RunArgs { source, lake, ingest, detect, publish, maintenance }).await
         }
+        Command::Lake(command) => lake::run(settings, command).await,
         Command::Demo(args) => demo::run(settings, args).await,
         Command::Completions { shell } => {
             completions(shell, &mut std::io::stdout())?;

@@ -1,12 +1,15 @@
 //! `trailhound run`
 
+use std::io::Write;
+
 use chrono::Utc;
 use trailhound::lake::Lake;
+use trailhound::maintain::MaintainReport;
 use trailhound::run::{RunOptions, RunReport, run as run_once};
 use trailhound::sink::Sink;
 use trailhound::source::Source;
 
-use super::args::{DetectArgs, FindingFormat, IngestArgs, LakeArgs, PublishArgs};
+use super::args::{DetectArgs, FindingFormat, IngestArgs, LakeArgs, MaintenanceArgs, PublishArgs};
 use super::exit::ExitStatus;
 use super::publish::Destination;
 use super::settings::Settings;
@@ -18,6 +21,7 @@ pub struct RunArgs {
     pub ingest: IngestArgs,
     pub detect: DetectArgs,
     pub publish: PublishArgs,
+    pub maintenance: MaintenanceArgs,
 }
 
 /// Runs the command.
@@ -30,6 +34,7 @@ pub async fn run(settings: &Settings, args: RunArgs) -> anyhow::Result<ExitStatu
         ingest: settings.ingest(&args.ingest),
         detect: settings.detect(&args.detect),
         publish: settings.publish(&args.publish),
+        maintain: settings.maintain(&args.maintenance),
     };
     let (sinks, unreachable) = connect(destinations).await;
     let stop = super::signal::stop_on_signal();
@@ -72,5 +77,23 @@ async fn print(report: &RunReport) -> anyhow::Result<()> {
         super::detect::tell(detected);
         super::findings::print(&detected.findings, FindingFormat::Table, &mut out).await?;
     }
-    Ok(super::publish::print(&report.publish, &mut out)?)
+    super::publish::print(&report.publish, &mut out)?;
+    if let Some(maintained) = &report.maintain {
+        print_maintained(maintained, &mut out)?;
+    }
+    Ok(())
+}
+
+/// Only what there was to do.
+fn print_maintained(report: &MaintainReport, out: &mut dyn Write) -> std::io::Result<()> {
+    if let Some(retained) = &report.retain {
+        super::lake::print_retained(retained, out)?;
+    }
+    if let Some(optimized) = &report.optimize {
+        super::lake::print_optimized(optimized, out)?;
+    }
+    if let Some(vacuumed) = report.vacuum.as_ref().filter(|report| report.tables.iter().any(|table| table.bytes > 0)) {
+        super::lake::print_vacuumed(vacuumed, out)?;
+    }
+    Ok(())
 }

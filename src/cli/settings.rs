@@ -2,22 +2,30 @@
 
 use std::path::PathBuf;
 
+use chrono::Duration;
 use trailhound::aws::AwsOptions;
 use trailhound::detect::DetectOptions;
 use trailhound::error::{Error, ErrorKind, Result};
 use trailhound::finding::SeverityBand;
 use trailhound::ingest::IngestOptions;
 use trailhound::lake::LakeOptions;
+use trailhound::maintain::{MaintainOptions, OptimizeOptions, VacuumOptions};
 use trailhound::publish::PublishOptions;
 use trailhound::query::QueryOptions;
 use trailhound::source::SourceOptions;
 use trailhound::verify::VerifyOptions;
 
-use super::args::{DetectArgs, GlobalArgs, IngestArgs, LakeArgs, LogFormat, PublishArgs, VerifyArgs};
+use super::args::{
+    DetectArgs, GlobalArgs, IngestArgs, LakeArgs, LogFormat, MaintenanceArgs, OptimizeArgs, PublishArgs, VacuumArgs,
+    VerifyArgs,
+};
 use super::config::FileConfig;
 
 /// Memory for buffers and caches unless configured otherwise, in bytes.
 const DEFAULT_MEMORY: u64 = 512 << 20;
+
+/// How long a run goes on with maintenance before it leaves the rest to the next, in seconds.
+const MAINTENANCE_SECONDS: u64 = 300;
 
 /// What every command knows.
 #[derive(Debug, Clone)]
@@ -134,6 +142,39 @@ impl Settings {
             concurrency: args.concurrency.or(self.file.concurrency).unwrap_or(default.concurrency),
             max_object_size: max_object_size.map_or(default.max_object_size, |size| size.0),
             ..default
+        })
+    }
+
+    /// How files are rewritten.
+    pub fn optimize(&self, args: &OptimizeArgs) -> OptimizeOptions {
+        let default = OptimizeOptions::new(self.query());
+        let target_size = args.target_size.or(self.file.target_size).map_or(default.target_size, |size| size.0);
+        let closed_after = args.closed_after.or(self.file.closed_after).unwrap_or(default.closed_after);
+        OptimizeOptions { target_size, closed_after, ..default }
+    }
+
+    /// What a vacuum keeps.
+    pub fn vacuum(&self, args: &VacuumArgs) -> VacuumOptions {
+        let days = args.version_days.or(self.file.version_days);
+        days.map_or_else(VacuumOptions::default, |days| VacuumOptions { retention: Duration::days(days.into()) })
+    }
+
+    /// Days that are kept.
+    pub fn retain_days(&self, days: Option<u32>) -> Option<u32> {
+        days.or(self.file.retain_days.map(std::num::NonZeroU32::get))
+    }
+
+    /// What a run does for the lake; `None` where that is left to others.
+    pub fn maintain(&self, args: &MaintenanceArgs) -> Option<MaintainOptions> {
+        if args.no_maintenance || self.file.no_maintenance == Some(true) {
+            return None;
+        }
+        let seconds = args.maintenance_seconds.or(self.file.maintenance_seconds).unwrap_or(MAINTENANCE_SECONDS);
+        Some(MaintainOptions {
+            optimize: self.optimize(&args.optimize),
+            vacuum: self.vacuum(&args.vacuum),
+            retain_days: self.retain_days(args.retain_days),
+            budget: std::time::Duration::from_secs(seconds),
         })
     }
 

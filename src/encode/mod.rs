@@ -25,8 +25,8 @@ use crate::batch::RowGroup;
 use crate::schema::EVENTS;
 use chunk::{ChunkEncoder, Traits};
 
-/// Rows of a row group: the unit that a query reads or skips, and what a worker holds before it is encoded (some 25 MB).
-pub const ROW_GROUP_ROWS: usize = 64 * 1024;
+/// Rows of a row group: the unit that a query reads or skips.
+pub const ROW_GROUP_ROWS: usize = 128 * 1024;
 
 /// Rows of a page.
 const PAGE_ROWS: usize = 16 * 1024;
@@ -36,7 +36,7 @@ pub const ZSTD_LEVEL: i32 = 1;
 
 /// Columns whose minimum and maximum, by row group and page, let a query skip: those that are filtered by. To keep them
 /// for all of the leaf columns would take a fifth of the time that writing takes.
-pub const FILTER_COLUMNS: [&str; 22] = [
+pub const FILTER_COLUMNS: [&str; 23] = [
     "eventtime",
     "eventsource",
     "eventname",
@@ -60,11 +60,12 @@ pub const FILTER_COLUMNS: [&str; 22] = [
     "last_seen",
     "delivered_at",
     "id",
+    "hour",
 ];
 
 /// Columns with a bloom filter, and its bytes for a thousand rows: an event's id is asked for once (is it in the lake?), an access
 /// key stands in many rows.
-const BLOOM_COLUMNS: [(&str, usize); 2] = [("eventid", 1024), ("useridentity.accesskeyid", 128)];
+pub const BLOOM_COLUMNS: [(&str, usize); 2] = [("eventid", 1024), ("useridentity.accesskeyid", 128)];
 
 struct Format {
     schema: SchemaDescriptor,

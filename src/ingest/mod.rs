@@ -28,10 +28,10 @@ pub use worker::{Hashing, StageSeconds};
 use crate::batch::time::days;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EventKey, Tally};
-use crate::lake::{Base, EncodedFile, FileWriter, Lake};
+use crate::lake::{Base, EncodedFile, FileWriter, Lake, rewrite_of};
 use crate::schema::{EVENTS, REJECTS};
 use crate::source::{Kind, ObjectInfo, Payload, Source};
-use crate::table::TableSnapshot;
+use crate::table::{DataFile, TableSnapshot};
 use seen::Seen;
 use worker::{BatchResult, ObjectDone, Status, Worker};
 
@@ -98,7 +98,9 @@ pub type Observer<'o> = dyn Fn(Progress) + Sync + 'o;
 pub struct ObjectCounts {
     /// Log objects found.
     pub listed: u64,
-    /// Of these, in the ledger already.
+    /// Of these, of days before the first that the lake keeps.
+    pub expired: u64,
+    /// In the ledger already.
     pub known: u64,
     /// Read in this run.
     pub read: u64,
@@ -223,12 +225,17 @@ async fn objects_to_read(source: &Source, lake: &Lake, report: &mut IngestReport
         report.fail(what);
     }
     let mut todo = listing.objects;
+    if let Some(first_day) = lake.first_day().await? {
+        todo.retain(|object| object.date >= first_day);
+        report.objects.expired = report.objects.listed - todo.len() as u64;
+    }
+    let kept = todo.len() as u64;
     todo.retain(|object| {
         let new = !known.contains(object);
         known.insert(object);
         new
     });
-    report.objects.known = report.objects.listed - todo.len() as u64;
+    report.objects.known = kept - todo.len() as u64;
     report.seconds.list = started.elapsed().as_secs_f64();
     Ok(todo)
 }
@@ -415,7 +422,10 @@ impl<'r> Run<'r> {
         let latest = self.lake.snapshot(&EVENTS).await?;
         let known: HashSet<_> = self.snapshot.files.iter().map(|file| file.path.clone()).collect();
         let mut news = latest.clone();
-        news.files.retain(|file| !known.contains(&file.path));
+        // a compaction of what this run knows is no news, however large
+        let at = self.snapshot.version;
+        let is_news = |file: &DataFile| !known.contains(&file.path) && rewrite_of(file).is_none_or(|of| of > at);
+        news.files.retain(is_news);
         self.snapshot = latest;
         let mut theirs = HashSet::new();
         for date in news.files.iter().filter_map(|file| file.partition.clone()).collect::<BTreeSet<_>>() {

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use arrow::array::RecordBatch;
 use backon::BackoffBuilder;
-use chrono::NaiveDate;
+use chrono::{Duration, Utc};
 use deltalake_core::DeltaTable;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake_core::kernel::{Action, Add};
@@ -17,20 +17,44 @@ use object_store::path::Path;
 
 use super::fault::{delta_error, joined};
 use super::file::{self, EncodedFile};
-use super::{Lake, store};
+use super::{CHECKPOINT_INTERVAL, Lake, store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::Table;
 use crate::table::TableSnapshot;
 
 /// How often a commit that others overtook is tried again.
-const COMMIT_ATTEMPTS: usize = 15;
+pub(super) const COMMIT_ATTEMPTS: usize = 15;
+
+/// How long a file may wait for its commit: a vacuum takes what is in no log for a dead run's after a day, so a process
+/// that slept through it must not commit what may be gone.
+const STAGED_LIFE: Duration = Duration::hours(12);
 
 /// Files put at the same time.
 const PUT_CONCURRENCY: usize = 8;
 
 /// A file that is written but not yet part of its table.
 #[derive(Debug, Clone)]
-pub struct StagedFile(Add);
+pub struct StagedFile(pub(super) Add);
+
+impl StagedFile {
+    /// Its bytes.
+    pub fn bytes(&self) -> u64 {
+        self.0.size.unsigned_abs()
+    }
+}
+
+/// Refuses files that were staged too long ago.
+pub(super) fn check_age(staged: &[StagedFile]) -> Result<()> {
+    let oldest = (Utc::now() - STAGED_LIFE).timestamp_millis();
+    match staged.iter().find(|file| file.0.modification_time < oldest) {
+        None => Ok(()),
+        Some(file) => Err(Error::new(
+            ErrorKind::Limit,
+            format!("{} waited {} hours for its commit", file.0.path, STAGED_LIFE.num_hours()),
+        )
+        .hint("nothing of it was committed; run again")),
+    }
+}
 
 /// What a table's commit is allowed to assume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,48 +77,6 @@ impl Lake {
         }
         let files = tokio::task::spawn_blocking(move || file::encode(table, &batches)).await.map_err(joined)??;
         self.commit(table, &files).await
-    }
-
-    /// Replaces the rows of one day in one commit, and answers the version.
-    ///
-    /// # Errors
-    /// As the store answers; `Conflict` where others keep changing the same table.
-    pub async fn replace_partition(
-        &self,
-        table: &'static Table,
-        date: NaiveDate,
-        batches: &[RecordBatch],
-    ) -> Result<i64> {
-        let batches: Vec<RecordBatch> = batches.iter().filter(|batch| batch.num_rows() > 0).cloned().collect();
-        let files = tokio::task::spawn_blocking(move || file::encode(table, &batches)).await.map_err(joined)??;
-        let staged = self.stage(table, &files).await?;
-        for _ in 0..COMMIT_ATTEMPTS {
-            let current = self.existing(table).await?;
-            let mut actions = self.removals(table, &current, date)?;
-            actions.extend(staged.iter().map(|file| Action::Add(file.0.clone())));
-            let operation = DeltaOperation::Write {
-                mode: SaveMode::Overwrite,
-                partition_by: table.partition.map(|name| vec![name.to_owned()]),
-                predicate: table.partition.map(|name| format!("{name} = '{date}'")),
-            };
-            match self.write_log(table, &current, actions, operation, 0).await {
-                Err(error) if error.kind() == ErrorKind::Conflict => {}
-                result => return result.map(|table| table.version().map_or(-1, |version| version as i64)),
-            }
-        }
-        Err(Error::new(ErrorKind::Conflict, format!("{} keeps changing under a replacement of {date}", table.name))
-            .hint("run again when the other writers have finished"))
-    }
-
-    fn removals(&self, table: &Table, current: &DeltaTable, date: NaiveDate) -> Result<Vec<Action>> {
-        let state = current.snapshot().map_err(|error| delta_error(format!("log of {}", table.name), error))?;
-        let date = date.to_string();
-        let of_day = |values: &HashMap<String, Option<String>>| {
-            table.partition.is_some_and(|name| values.get(name).and_then(Option::as_deref) == Some(date.as_str()))
-        };
-        let views = state.log_data();
-        let old = views.iter().filter(|view| of_day(&view.partition_values_map()));
-        Ok(old.map(|view| Action::Remove(view.remove_action(true))).collect())
     }
 
     /// Puts files into a table in one commit, and answers the version.
@@ -142,10 +124,8 @@ impl Lake {
         base: Base,
     ) -> Result<Option<TableSnapshot>> {
         let snapshot = self.snapshot(table).await?;
-        let root = self.inner.place.prefix.clone().join(table.name);
         let paths: HashSet<&Path> = snapshot.files.iter().map(|file| &file.path).collect();
-        let below = |path: &str| path.split('/').fold(root.clone(), |path, part| path.join(part));
-        let ours = staged.iter().all(|file| paths.contains(&below(&file.0.path)));
+        let ours = staged.iter().all(|file| paths.contains(&self.path_in(table, &file.0.path)));
         let next = match base {
             Base::Any => true,
             Base::Version(version) => snapshot.version == version + 1,
@@ -154,6 +134,7 @@ impl Lake {
     }
 
     async fn commit_once(&self, table: &'static Table, staged: &[StagedFile], base: Base) -> Result<TableSnapshot> {
+        check_age(staged)?;
         let current = self.existing(table).await?;
         if let Base::Version(version) = base
             && current.version().map(|version| version as i64) != Some(version)
@@ -171,7 +152,7 @@ impl Lake {
         self.snapshot_of(table, Some(&committed))
     }
 
-    async fn write_log(
+    pub(super) async fn write_log(
         &self,
         table: &'static Table,
         current: &DeltaTable,
@@ -181,7 +162,10 @@ impl Lake {
     ) -> Result<DeltaTable> {
         let what = || format!("cannot commit to {} in {}", table.name, self.location());
         let state = current.snapshot().map_err(|error| delta_error(what(), error))?;
-        let properties = CommitProperties::default().with_max_retries(retries);
+        // to look for expired entries is to list the whole log: only where a checkpoint is written, too
+        let checkpoint = (state.version() as i64 + 2) % CHECKPOINT_INTERVAL == 0;
+        let properties =
+            CommitProperties::default().with_max_retries(retries).with_cleanup_expired_logs(Some(checkpoint));
         let commit = CommitBuilder::from(properties)
             .with_actions(actions)
             .build(Some(state), current.log_store(), operation)
@@ -198,29 +182,33 @@ impl Lake {
     /// # Errors
     /// As the store answers.
     pub async fn stage(&self, table: &'static Table, files: &[EncodedFile]) -> Result<Vec<StagedFile>> {
-        let puts = files.iter().map(|file| self.put_one(table, file));
+        let puts = files.iter().map(|file| self.put_one(table, file, "part"));
         futures::stream::iter(puts).buffered(PUT_CONCURRENCY).try_collect().await
     }
 
-    async fn put_one(&self, table: &'static Table, file: &EncodedFile) -> Result<StagedFile> {
-        let name = format!("part-{:032x}.zstd.parquet", rand::random::<u128>());
+    /// Writes one file, whose name begins with `prefix`.
+    pub(super) async fn put_one(&self, table: &'static Table, file: &EncodedFile, prefix: &str) -> Result<StagedFile> {
+        let name = format!("{prefix}-{:032x}.zstd.parquet", rand::random::<u128>());
         let (path, values) = match (table.partition, file.date) {
             (Some(column), Some(date)) => {
                 (format!("{column}={date}/{name}"), HashMap::from([(column.to_owned(), Some(date.to_string()))]))
             }
             _ => (name, HashMap::new()),
         };
-        let root = self.inner.place.prefix.clone().join(table.name);
-        let location = path.split('/').fold(root, |path, part| path.join(part));
-        self.put_bytes(&location, file.bytes.clone()).await?;
+        self.put_bytes(&self.path_in(table, &path), file.bytes.clone()).await?;
         Ok(StagedFile(Add {
             path,
             partition_values: values,
             size: file.bytes.len() as i64,
-            modification_time: chrono::Utc::now().timestamp_millis(),
+            modification_time: Utc::now().timestamp_millis(),
             data_change: true,
             stats: Some(file.stats.to_string()),
             ..Add::default()
         }))
+    }
+
+    /// A path of a table's log in the store.
+    pub(super) fn path_in(&self, table: &Table, path: &str) -> Path {
+        path.split('/').fold(self.inner.place.prefix.clone().join(table.name), |path, part| path.join(part))
     }
 }

@@ -12,21 +12,33 @@ use chrono::{DateTime, Duration, NaiveDate, SecondsFormat};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnPath;
 use serde_json::{Map, Value, json};
 
-use crate::encode::{EventFile, FILTER_COLUMNS, ZSTD_LEVEL};
+use crate::encode::{BLOOM_COLUMNS, EventFile, FILTER_COLUMNS, ROW_GROUP_ROWS, ZSTD_LEVEL};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{EVENTS, Table, UNIQUE_COLUMNS};
-
-/// Rows of a row group: the unit that a query reads or skips.
-const ROW_GROUP_ROWS: usize = 128 * 1024;
 
 /// Bytes of a data page before compression. A writer holds one for each leaf column, so this bounds memory; smaller
 /// pages compress worse.
 const PAGE_BYTES: usize = 256 * 1024;
+
+/// zstd's level for files that are written once and read often.
+const COMPACTED_ZSTD_LEVEL: i32 = 6;
+
+/// How often such a filter says that a row group may have a value that it has not.
+const FALSE_POSITIVES: f64 = 0.01;
+
+/// What a file is written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// To be there soon: an ingest waits for it.
+    Fresh,
+    /// To stay: written once, read often.
+    Compacted,
+}
 
 /// A Parquet file under construction, in memory.
 pub struct FileWriter {
@@ -54,7 +66,15 @@ impl FileWriter {
     /// # Errors
     /// `Internal` where parquet refuses the schema.
     pub fn new(table: &'static Table) -> Result<Self> {
-        let writer = ArrowWriter::try_new(Vec::new(), table.file_schema(), Some(properties()))
+        Self::with(table, Profile::Fresh)
+    }
+
+    /// Starts a file of a table that is written for a purpose.
+    ///
+    /// # Errors
+    /// As [`FileWriter::new`].
+    pub fn with(table: &'static Table, profile: Profile) -> Result<Self> {
+        let writer = ArrowWriter::try_new(Vec::new(), table.file_schema(), Some(properties(profile)))
             .map_err(|error| failed(table, error))?;
         Ok(Self { table, writer, rows: 0 })
     }
@@ -66,6 +86,11 @@ impl FileWriter {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.rows += batch.num_rows() as u64;
         self.writer.write(batch).map_err(|error| failed(self.table, error))
+    }
+
+    /// Bytes that the file has so far, as far as that can be told before its end.
+    pub fn bytes(&self) -> u64 {
+        (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
     }
 
     /// Ends the file.
@@ -96,8 +121,12 @@ fn failed(table: &Table, error: parquet::errors::ParquetError) -> Error {
     Error::new(ErrorKind::Internal, format!("cannot encode a file of {}", table.name)).source(error)
 }
 
-fn properties() -> WriterProperties {
-    let level = ZstdLevel::try_new(ZSTD_LEVEL).expect("a level between 1 and 22");
+fn properties(profile: Profile) -> WriterProperties {
+    let level = match profile {
+        Profile::Fresh => ZSTD_LEVEL,
+        Profile::Compacted => COMPACTED_ZSTD_LEVEL,
+    };
+    let level = ZstdLevel::try_new(level).expect("a level between 1 and 22");
     let mut builder = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(Compression::ZSTD(level))
@@ -113,7 +142,20 @@ fn properties() -> WriterProperties {
         let column = ColumnPath::new(name.split('.').map(str::to_owned).collect());
         builder = builder.set_column_statistics_enabled(column, EnabledStatistics::Page);
     }
+    if profile == Profile::Compacted {
+        builder = looked_up(builder);
+    }
     builder.build()
+}
+
+fn looked_up(mut builder: WriterPropertiesBuilder) -> WriterPropertiesBuilder {
+    for (name, _) in BLOOM_COLUMNS {
+        let column = ColumnPath::new(name.split('.').map(str::to_owned).collect());
+        builder = builder
+            .set_column_bloom_filter_fpp(column.clone(), FALSE_POSITIVES)
+            .set_column_bloom_filter_max_ndv(column, ROW_GROUP_ROWS as u64);
+    }
+    builder
 }
 
 fn stats(table: &Table, metadata: &ParquetMetaData, rows: u64) -> Value {

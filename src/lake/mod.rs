@@ -6,15 +6,21 @@
 
 mod beside;
 mod commit;
+mod debris;
 mod fault;
 mod file;
 mod keys;
 mod lock;
+mod retention;
 mod scan;
 mod snapshot;
 mod store;
+mod survey;
+mod swap;
+mod vacuum;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use backon::Retryable;
@@ -30,9 +36,12 @@ use tokio::sync::Mutex;
 use url::Url;
 
 pub use commit::{Base, StagedFile};
-pub use file::{EncodedFile, FileWriter};
+pub use file::{EncodedFile, FileWriter, Profile};
 pub use keys::{HourKeys, hour_of};
 pub use lock::RunLock;
+pub use survey::{Garbage, LogState, ORPHAN_AGE, Reason, Survey};
+pub use swap::{Swapped, day_of, rewrite_of};
+pub use vacuum::{CHECKPOINT_WORTH, LogTended};
 
 use crate::aws::AwsOptions;
 use crate::error::{Error, ErrorKind, Result};
@@ -41,7 +50,11 @@ use fault::delta_error;
 use store::{Place, store_error};
 
 /// Commits between two checkpoints of a table's log. Loading a log costs a request per commit since the last one.
-const CHECKPOINT_INTERVAL: &str = "50";
+const CHECKPOINT_INTERVAL: i64 = 50;
+
+/// How long the log remembers files that gave way, hence the longest retention that a vacuum can keep to: as long as it
+/// remembers its own entries (Delta's default).
+const REMEMBERED: &str = "interval 30 days";
 
 /// Where a lake is and who reads it.
 #[derive(Debug, Clone, Default)]
@@ -203,7 +216,8 @@ impl Lake {
             .map_err(|error| Error::new(ErrorKind::Internal, format!("schema of {}", table.name)).source(error))?;
         let configuration = [
             ("delta.dataSkippingStatsColumns", table.stats.join(",")),
-            ("delta.checkpointInterval", CHECKPOINT_INTERVAL.to_owned()),
+            ("delta.checkpointInterval", CHECKPOINT_INTERVAL.to_string()),
+            ("delta.deletedFileRetentionDuration", REMEMBERED.to_owned()),
         ];
         let created = self
             .unloaded(table)?
@@ -223,6 +237,15 @@ impl Lake {
             Some(current) => Ok(current),
             None => self.create(table).await,
         }
+    }
+}
+
+impl Lake {
+    /// A table's folder, where the lake is in one.
+    fn local_folder(&self, table: &Table) -> Option<PathBuf> {
+        let place = &self.inner.place;
+        let local = place.store_url.scheme() == "file";
+        local.then(|| place.url.join(table.name).ok()?.to_file_path().ok()).flatten()
     }
 }
 

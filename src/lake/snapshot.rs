@@ -69,7 +69,7 @@ impl Lake {
     }
 }
 
-fn data_file(view: &LogicalFileView, table: &Table, root: &Path) -> DataFile {
+pub(super) fn data_file(view: &LogicalFileView, table: &Table, root: &Path) -> DataFile {
     let stats: Value = view.stats().and_then(|stats| serde_json::from_str(&stats).ok()).unwrap_or_default();
     let partition = |name: &str| view.partition_values_map().remove(name).flatten();
     DataFile {

@@ -8,6 +8,7 @@ mod bounds;
 mod fault;
 pub mod functions;
 pub mod named;
+mod ordered;
 pub mod output;
 mod provider;
 mod text;
@@ -31,6 +32,7 @@ use url::Url;
 use crate::error::{Error, ErrorKind, Result};
 use crate::table::TableSnapshot;
 
+pub use ordered::ordered;
 pub use provider::SnapshotTable;
 
 /// What a session may use.

@@ -6,6 +6,7 @@ mod deployment;
 mod edge;
 mod ingest;
 mod interop;
+mod lake;
 mod publish;
 mod queries;
 mod run;

@@ -1,0 +1,27 @@
+//! Keeping the lake healthy: compaction, vacuum, retention, and what is due of them.
+//!
+//! Owns: which files are rewritten, in which order their rows are, and what `run` does after its work.
+//! Refuses: to change a row. Invariant: whatever is interrupted, the tables hold the same rows as before it.
+
+mod due;
+mod optimize;
+mod plan;
+mod retain;
+mod status;
+mod vacuum;
+
+pub use due::{MaintainOptions, MaintainReport, maintain};
+pub use optimize::{OptimizeReport, TableOptimized, optimize};
+pub use plan::{OptimizeOptions, Scope};
+pub use retain::{RetainReport, TableRetained, retain};
+pub use status::{LakeStatus, TableStatus, status};
+pub use vacuum::{TableVacuumed, VacuumOptions, VacuumReport, vacuum};
+
+/// Whether a command does what it says, or only tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It does it.
+    Act,
+    /// It tells what it would do.
+    Tell,
+}
