@@ -36,9 +36,18 @@ pub(super) struct ChunkEncoder {
     chunk: Bytes,
 }
 
+/// How a leaf is written.
+struct Plan<'c> {
+    form: Form<'c>,
+    levels: Levels,
+    /// Of its values, where their bounds are kept.
+    order: Option<Order<'c>>,
+}
+
 /// A column chunk under construction.
 struct Chunk<'e> {
     encoder: &'e mut ChunkEncoder,
+    plan: Plan<'e>,
     sink: TrackedWrite<Vec<u8>>,
     offsets: OffsetIndexBuilder,
     index: Option<ColumnIndexBuilder>,
@@ -69,21 +78,21 @@ impl ChunkEncoder {
         rows: usize,
         traits: Traits,
     ) -> Result<Encoded> {
-        let form = form(leaf);
+        let levels = Levels { definition: column.max_def_level() as u32, repetition: column.max_rep_level() as u32 };
         let order = traits.bounds.then(|| order(leaf)).flatten();
-        let mut chunk = Chunk::new(self, order.is_some().then(|| ColumnIndexBuilder::new(column.physical_type())));
-        let dictionary_page = match (form, leaf.values) {
+        let plan = Plan { form: form(leaf), levels, order };
+        let mut chunk = Chunk::new(self, column, plan);
+        let dictionary_page = match (chunk.plan.form, leaf.values) {
             (Form::Codes(_), Values::Dictionary(dictionary)) => Some(chunk.dictionary(dictionary, Prefix::Length)?),
             (Form::Codes(_), Values::Instants(dictionary)) => Some(chunk.dictionary(dictionary, Prefix::None)?),
             _ => None,
         };
-        let levels = Levels { definition: column.max_def_level() as u32, repetition: column.max_rep_level() as u32 };
         let mut text = 0;
         for page in pages(leaf, rows) {
-            chunk.page(page, form, levels, order.as_ref(), &mut text)?;
+            chunk.page(page, &mut text)?;
         }
         let bloom = traits.bloom_bytes.map(|bytes| bloom(leaf, bytes));
-        chunk.finish(column, form, order.as_ref(), dictionary_page, bloom, rows)
+        chunk.finish(column, dictionary_page, bloom, rows)
     }
 
     fn compress(&mut self) -> Result<Bytes> {
@@ -192,10 +201,12 @@ fn bloom(leaf: &Leaf<'_>, bytes: usize) -> Sbbf {
 }
 
 impl<'e> Chunk<'e> {
-    fn new(encoder: &'e mut ChunkEncoder, index: Option<ColumnIndexBuilder>) -> Self {
+    fn new(encoder: &'e mut ChunkEncoder, column: &ColumnDescPtr, plan: Plan<'e>) -> Self {
         let sink = TrackedWrite::new(reclaim(&mut encoder.chunk));
+        let index = plan.order.is_some().then(|| ColumnIndexBuilder::new(column.physical_type()));
         Self {
             encoder,
+            plan,
             sink,
             offsets: OffsetIndexBuilder::new(),
             index,
@@ -231,14 +242,9 @@ impl<'e> Chunk<'e> {
         Ok(written.offset)
     }
 
-    fn page(
-        &mut self,
-        share: Share<'_>,
-        form: Form<'_>,
-        levels: Levels,
-        order: Option<&Order<'_>>,
-        text: &mut usize,
-    ) -> Result<()> {
+    /// Writes a data page; `text` is where the texts of the leaf's next page start.
+    fn page(&mut self, share: Share<'_>, text: &mut usize) -> Result<()> {
+        let Plan { form, levels, .. } = self.plan;
         let page = &mut self.encoder.page;
         let (count, values, rows) = match share {
             Share::Each { entries, row_ends, rows } => (entries.len(), page.levels(entries, row_ends, levels), rows),
@@ -247,7 +253,7 @@ impl<'e> Chunk<'e> {
                 (rows, 0, rows)
             }
         };
-        let bounds = order.and_then(|order| order.bounds(page.codes()));
+        let bounds = self.plan.order.as_ref().and_then(|order| order.bounds(page.codes()));
         page.values(form, text);
         let encoding = form.encoding();
         let start = self.sink.bytes_written();
@@ -264,12 +270,12 @@ impl<'e> Chunk<'e> {
         self.offsets.append_row_count(rows as i64);
         self.entries += count as u64;
         self.nulls += (count - values) as u64;
-        self.note_bounds(order, bounds, (count - values) as i64);
+        self.note_bounds(bounds, (count - values) as i64);
         Ok(())
     }
 
-    fn note_bounds(&mut self, order: Option<&Order<'_>>, bounds: Option<Bounds>, nulls: i64) {
-        let (Some(index), Some(order)) = (&mut self.index, order) else { return };
+    fn note_bounds(&mut self, bounds: Option<Bounds>, nulls: i64) {
+        let (Some(index), Some(order)) = (&mut self.index, &self.plan.order) else { return };
         match bounds.map(|bounds| order.bytes(bounds)) {
             None => index.append(true, Vec::new(), Vec::new(), nulls),
             Some(Some((low, high))) => index.append(false, low, high, nulls),
@@ -283,14 +289,12 @@ impl<'e> Chunk<'e> {
     fn finish(
         self,
         column: &ColumnDescPtr,
-        form: Form<'_>,
-        order: Option<&Order<'_>>,
         dictionary_page: Option<u64>,
         bloom_filter: Option<Sbbf>,
         rows: usize,
     ) -> Result<Encoded> {
         let bytes_written = self.sink.bytes_written() as u64;
-        let mut encodings = vec![Encoding::RLE, form.encoding()];
+        let mut encodings = vec![Encoding::RLE, self.plan.form.encoding()];
         encodings.extend(dictionary_page.map(|_| Encoding::PLAIN));
         let mut metadata = ColumnChunkMetaData::builder(column.clone())
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
@@ -300,7 +304,7 @@ impl<'e> Chunk<'e> {
             .set_total_uncompressed_size(self.uncompressed as i64)
             .set_data_page_offset(self.first_data_page.unwrap_or_default() as i64)
             .set_dictionary_page_offset(dictionary_page.map(|offset| offset as i64));
-        if let Some(order) = order {
+        if let Some(order) = &self.plan.order {
             metadata = metadata.set_statistics(order.statistics(self.bounds, self.nulls));
         }
         let column_index = self.index.filter(ColumnIndexBuilder::valid).map(ColumnIndexBuilder::build).transpose()?;
