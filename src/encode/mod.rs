@@ -25,8 +25,8 @@ use crate::batch::RowGroup;
 use crate::schema::EVENTS;
 use chunk::{ChunkEncoder, Traits};
 
-/// Rows of a row group: the unit that a query reads or skips.
-pub const ROW_GROUP_ROWS: usize = 128 * 1024;
+/// Rows of a row group: the unit that a query reads or skips, and what a worker holds before it is encoded (some 25 MB).
+pub const ROW_GROUP_ROWS: usize = 64 * 1024;
 
 /// Rows of a page.
 const PAGE_ROWS: usize = 16 * 1024;

@@ -21,8 +21,8 @@ use crate::parse::{Chunk, Parser, Visitor};
 use crate::source::{ObjectInfo, Payload, folder};
 
 /// Bytes of memory of the rows that are not encoded yet, over all open days; a full row group of CloudTrail takes about
-/// 45 MB.
-const MAX_OPEN_BYTES: usize = 64 << 20;
+/// 25 MB.
+const MAX_OPEN_BYTES: usize = 48 << 20;
 
 /// Bytes that the first file is expected to have; the others are expected to be as large as the one before.
 const FILE_BYTES: usize = 1 << 20;
@@ -126,6 +126,7 @@ struct DayFile {
 /// A worker and its memory.
 pub(super) struct Worker {
     parser: Parser,
+    file: Vec<u8>,
     text: Vec<u8>,
     max_object_size: u64,
     encoder: Option<EventEncoder>,
@@ -144,6 +145,7 @@ impl Worker {
     pub(super) fn new(max_object_size: u64, hashing: Hashing) -> Self {
         Self {
             parser: Parser::default(),
+            file: Vec::new(),
             text: Vec::new(),
             max_object_size,
             encoder: None,
@@ -175,18 +177,18 @@ impl Worker {
         seen: &Mutex<Seen>,
         load: &LoadKeys<'_>,
     ) -> Result<()> {
-        let bytes = match payload {
+        let (limit, text, file) = (self.max_object_size, &mut self.text, &mut self.file);
+        let bytes = match &payload {
             Payload::Bytes(bytes) => bytes,
-            Payload::File(path) => match timed(&mut self.result.seconds.fetch, || folder::read(&path)) {
-                Ok(bytes) => bytes.into(),
+            Payload::File(path) => match timed(&mut self.result.seconds.fetch, || folder::read_into(path, file)) {
+                Ok(()) => file.as_slice(),
                 Err(error) => {
                     self.failed(object, &error);
                     return Ok(());
                 }
             },
         };
-        let (limit, text) = (self.max_object_size, &mut self.text);
-        if let Err(reject) = timed(&mut self.result.seconds.decode, || decode::decode(&bytes, limit, text)) {
+        if let Err(reject) = timed(&mut self.result.seconds.decode, || decode::decode(bytes, limit, text)) {
             self.reject_object(object, reject);
             return Ok(());
         }

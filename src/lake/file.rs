@@ -17,9 +17,12 @@ use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnPath;
 use serde_json::{Map, Value, json};
 
-use crate::encode::{BLOOM_COLUMNS, EventFile, FILTER_COLUMNS, ROW_GROUP_ROWS, ZSTD_LEVEL};
+use crate::encode::{BLOOM_COLUMNS, EventFile, FILTER_COLUMNS, ZSTD_LEVEL};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{EVENTS, Table, UNIQUE_COLUMNS};
+
+/// Rows of a row group: the unit that a query reads or skips.
+const ROW_GROUP_ROWS: usize = 128 * 1024;
 
 /// Bytes of a data page before compression. A writer holds one for each leaf column, so this bounds memory; smaller
 /// pages compress worse.

@@ -1,6 +1,7 @@
 //! Objects in a folder, or one file.
 
-use std::fs::{self, DirEntry, Metadata};
+use std::fs::{self, DirEntry, File, Metadata};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -151,7 +152,22 @@ fn unreadable(path: &Path, error: std::io::Error) -> Error {
 /// # Errors
 /// `NotFound`, `Denied` or `Unavailable`.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|error| unreadable(path, error))
+    let mut bytes = Vec::new();
+    read_into(path, &mut bytes).map(|()| bytes)
+}
+
+/// Reads a listed file into memory that is used again (what it held is replaced).
+///
+/// # Errors
+/// As [`read`].
+pub fn read_into(path: &Path, bytes: &mut Vec<u8>) -> Result<()> {
+    bytes.clear();
+    let read = File::open(path).and_then(|mut file| {
+        let size = file.metadata().map_or(0, |metadata| metadata.len());
+        bytes.reserve(usize::try_from(size).unwrap_or_default());
+        file.read_to_end(bytes)
+    });
+    read.map(drop).map_err(|error| unreadable(path, error))
 }
 
 #[cfg(test)]
