@@ -1,4 +1,4 @@
-//! The scheduled job: ingest -> detect -> publish, once; then what is due for the lake itself.
+//! The scheduled job: ingest -> verify, where it is asked for -> detect -> publish, once; then what is due for the lake itself.
 //!
 //! Owns: the order, the lock that keeps two runs apart, and the run's one report.
 //! Invariant: what one step could not do is left to the next run, and the report says so; a step that fails does not
@@ -16,15 +16,18 @@ use crate::maintain::{MaintainOptions, MaintainReport, maintain};
 use crate::publish::{PublishOptions, PublishReport, publish};
 use crate::sink::Sink;
 use crate::source::Source;
+use crate::verify::{Check, VerifyReport, after_ingest};
 
 /// Options of the steps.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
     /// Of the first.
     pub ingest: IngestOptions,
-    /// Of the second.
+    /// Of the verification, where there is one.
+    pub verify: Option<Check>,
+    /// Of the detection.
     pub detect: DetectOptions,
-    /// Of the third.
+    /// Of the last.
     pub publish: PublishOptions,
     /// Of the lake's maintenance; none where it is left to others.
     pub maintain: Option<MaintainOptions>,
@@ -36,6 +39,9 @@ pub struct RunReport {
     /// Objects, records, rows …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ingest: Option<IngestReport>,
+    /// Digests and log files, where they were verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify: Option<VerifyReport>,
     /// What was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detect: Option<DetectReport>,
@@ -53,7 +59,8 @@ impl RunReport {
     pub fn is_partial(&self) -> bool {
         let ingest = self.ingest.as_ref().is_none_or(IngestReport::is_partial);
         let publish = self.publish.iter().any(|report| !report.failed.is_empty());
-        ingest || publish || !self.failures.is_empty()
+        let verify = self.verify.as_ref().is_some_and(|report| !report.is_valid());
+        ingest || verify || publish || !self.failures.is_empty()
     }
 
     /// Findings at or above a band.
@@ -101,6 +108,10 @@ async fn steps(
     if stop.is_requested() {
         report.failures.push("stopped on request before detection; run again for the rest".to_owned());
         return report;
+    }
+    if let Some(check) = &options.verify {
+        let verified = after_ingest(source, lake, check, now, stop).await;
+        report.verify = report.keep("verify", verified);
     }
     let detected = detect(lake, &options.detect, now).await;
     report.detect = report.keep("detect", detected);

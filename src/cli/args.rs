@@ -83,7 +83,7 @@ pub struct LakeArgs {
 }
 
 /// How much is read at once.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct IngestArgs {
     /// Uncompressed size up to which an object is read [default: 1GiB]
     #[arg(long, env = "TRAILHOUND_MAX_OBJECT_SIZE", value_name = "SIZE")]
@@ -94,6 +94,12 @@ pub struct IngestArgs {
     /// Objects fetched at the same time [default: 32]
     #[arg(long, env = "TRAILHOUND_CONCURRENCY", value_name = "N")]
     pub concurrency: Option<usize>,
+    /// Verify new digests and log files afterwards, as `trailhound verify` does, and keep the table completeness current
+    #[arg(long, env = "TRAILHOUND_VERIFY")]
+    pub verify: bool,
+    /// With --verify: take CloudTrail's public keys from files instead of its API
+    #[arg(long, env = "TRAILHOUND_PUBLIC_KEYS", value_name = "FILE")]
+    pub public_keys: Vec<PathBuf>,
 }
 
 /// The commands.
@@ -167,7 +173,6 @@ pub enum Command {
 /// What is verified.
 #[derive(Debug, Clone, Args)]
 pub struct VerifyArgs {
-    /// Write the result to the table completeness of this lake, and say what of it is in the lake
     #[command(flatten)]
     pub lake: LakeArgs,
     /// First instant, e.g. 2026-01-31 or 2026-01-31T12:00:00Z [default: that of the oldest digest]

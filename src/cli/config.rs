@@ -35,6 +35,8 @@ pub struct FileConfig {
     pub commit_bytes: Option<Size>,
     /// `--concurrency`
     pub concurrency: Option<usize>,
+    /// `--verify` of `ingest` and `run`
+    pub verify: Option<bool>,
     /// `--sns-topic-arn`
     pub sns_topic_arn: Option<String>,
     /// `--target-size`

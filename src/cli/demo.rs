@@ -86,7 +86,7 @@ async fn take_in(settings: &Settings, source: &Path, lake: &Path) -> anyhow::Res
     let location = |path: &Path| path.to_string_lossy().into_owned();
     let source = Source::open(&SourceOptions { location: location(source), ..SourceOptions::default() }).await?;
     let lake = Lake::open_or_create(&LakeOptions { location: location(lake), ..LakeOptions::default() }).await?;
-    let bounds = IngestArgs { max_object_size: None, commit_bytes: None, concurrency: None };
+    let bounds = IngestArgs::default();
     let progress = super::progress::Bar::new();
     let report =
         ingest(&source, &lake, &settings.ingest(&bounds), Utc::now(), &Stop::default(), &progress.observer()).await;

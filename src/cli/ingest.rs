@@ -3,9 +3,11 @@
 use std::io::Write;
 
 use chrono::Utc;
-use trailhound::ingest::{IngestReport, ingest};
+use serde::Serialize;
+use trailhound::ingest::{IngestReport, Stop, ingest};
 use trailhound::lake::Lake;
 use trailhound::source::Source;
+use trailhound::verify::{VerifyReport, after_ingest};
 
 use super::args::{IngestArgs, LakeArgs};
 use super::exit::ExitStatus;
@@ -21,10 +23,27 @@ pub async fn run(
     let (source, lake) = (settings.source(source)?, settings.lake(lake)?);
     let source = Source::open(&source).await?;
     let lake = Lake::open_or_create(&lake).await?;
+    let check = super::verify::check(settings, &args).await?;
     let report = with_progress(settings, &args, &source, &lake).await?;
-    super::report::write(settings, &report)?;
     print(&report, &mut std::io::stdout().lock())?;
-    Ok(if report.is_partial() { ExitStatus::Failed } else { ExitStatus::Fine })
+    let Some(check) = check else {
+        super::report::write(settings, &report)?;
+        return Ok(if report.is_partial() { ExitStatus::Failed } else { ExitStatus::Fine });
+    };
+    let verified = after_ingest(&source, &lake, &check, Utc::now(), &Stop::default()).await;
+    super::report::write(settings, &Report { ingest: &report, verify: verified.as_ref().ok() })?;
+    let verified = verified?;
+    super::verify::tell(&verified, &mut std::io::stdout()).await?;
+    let partial = report.is_partial() || super::verify::status(&verified) != ExitStatus::Fine;
+    Ok(if partial { ExitStatus::Failed } else { ExitStatus::Fine })
+}
+
+/// The accounts of an ingest that was verified.
+#[derive(Serialize)]
+struct Report<'r> {
+    #[serde(flatten)]
+    ingest: &'r IngestReport,
+    verify: Option<&'r VerifyReport>,
 }
 
 /// Ingests with a progress bar on a terminal, and ends after the current commit when asked to.

@@ -32,6 +32,7 @@ pub async fn run(settings: &Settings, args: RunArgs) -> anyhow::Result<ExitStatu
     let lake = Lake::open_or_create(&lake).await?;
     let options = RunOptions {
         ingest: settings.ingest(&args.ingest),
+        verify: super::verify::check(settings, &args.ingest).await?,
         detect: settings.detect(&args.detect),
         publish: settings.publish(&args.publish),
         maintain: settings.maintain(&args.maintenance),
@@ -72,6 +73,9 @@ async fn print(report: &RunReport) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
     if let Some(ingested) = &report.ingest {
         super::ingest::print(ingested, &mut out)?;
+    }
+    if let Some(verified) = &report.verify {
+        super::verify::tell(verified, &mut out).await?;
     }
     if let Some(detected) = &report.detect {
         super::detect::tell(detected);

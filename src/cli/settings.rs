@@ -7,7 +7,7 @@ use trailhound::aws::AwsOptions;
 use trailhound::detect::DetectOptions;
 use trailhound::error::{Error, ErrorKind, Result};
 use trailhound::finding::SeverityBand;
-use trailhound::ingest::IngestOptions;
+use trailhound::ingest::{Hashing, IngestOptions};
 use trailhound::lake::LakeOptions;
 use trailhound::maintain::{MaintainOptions, OptimizeOptions, VacuumOptions};
 use trailhound::publish::PublishOptions;
@@ -190,7 +190,18 @@ impl Settings {
             memory_limit: self.memory_limit,
             max_object_size: size(args.max_object_size, self.file.max_object_size, default.max_object_size),
             commit_bytes: size(args.commit_bytes, self.file.commit_bytes, default.commit_bytes),
-            ..default
+            hashing: if self.verifies(args) { Hashing::On } else { Hashing::Off },
         }
+    }
+
+    /// Whether an ingest is followed by a verification.
+    pub fn verifies(&self, args: &IngestArgs) -> bool {
+        args.verify || self.file.verify.unwrap_or_default()
+    }
+
+    /// Bounds of the verification that follows an ingest.
+    pub fn verify_after(&self, args: &IngestArgs) -> VerifyOptions {
+        let IngestOptions { threads, concurrency, max_object_size, .. } = self.ingest(args);
+        VerifyOptions { threads, concurrency, max_object_size, ..VerifyOptions::default() }
     }
 }

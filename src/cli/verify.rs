@@ -14,9 +14,9 @@ use trailhound::error::{Error, ErrorKind};
 use trailhound::lake::Lake;
 use trailhound::query::output::{self, Format};
 use trailhound::source::Source;
-use trailhound::verify::{KeySource, Problem, VerifyReport, verify};
+use trailhound::verify::{Check, KeySource, Problem, VerifyReport, verify};
 
-use super::args::{FindingFormat, VerifyArgs};
+use super::args::{FindingFormat, IngestArgs, VerifyArgs};
 use super::exit::ExitStatus;
 use super::settings::Settings;
 
@@ -47,7 +47,7 @@ pub fn status(report: &VerifyReport) -> ExitStatus {
 }
 
 /// Keys of the files that were named, or CloudTrail's API.
-pub async fn keys(settings: &Settings, files: &[PathBuf]) -> anyhow::Result<KeySource> {
+async fn keys(settings: &Settings, files: &[PathBuf]) -> anyhow::Result<KeySource> {
     if files.is_empty() {
         return Ok(KeySource::Api(CloudTrail::open(&settings.aws).await));
     }
@@ -61,6 +61,20 @@ pub async fn keys(settings: &Settings, files: &[PathBuf]) -> anyhow::Result<KeyS
         ring.extend(&keys);
     }
     Ok(KeySource::Given(ring))
+}
+
+/// What is verified after an ingest, where it was asked for.
+pub async fn check(settings: &Settings, args: &IngestArgs) -> anyhow::Result<Option<Check>> {
+    if !settings.verifies(args) {
+        return Ok(None);
+    }
+    let keys = keys(settings, &args.public_keys).await?;
+    Ok(Some(Check { keys, options: settings.verify_after(args) }))
+}
+
+/// The summary and the problems, for people.
+pub async fn tell(report: &VerifyReport, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
+    print(report, FindingFormat::Table, out).await
 }
 
 /// The summary and the problems.
@@ -80,6 +94,11 @@ async fn print(report: &VerifyReport, format: FindingFormat, out: &mut (dyn Writ
         }
         FindingFormat::Csv => rows(&batch(&report.problems.iter().collect::<Vec<_>>())?, Format::Csv, out).await?,
     }
+    if report.digests.found == 0 {
+        tracing::error!(
+            "no digests were found: is log file validation on, and does the source hold CloudTrail-Digest folders?"
+        );
+    }
     let left_out = report.problem_count() - report.problems.len() as u64;
     if left_out > 0 {
         tracing::warn!("{left_out} more problems are only counted; narrow the time, the account or the region");
@@ -88,7 +107,7 @@ async fn print(report: &VerifyReport, format: FindingFormat, out: &mut (dyn Writ
 }
 
 /// A summary for people.
-pub fn summary(report: &VerifyReport, out: &mut dyn Write) -> std::io::Result<()> {
+fn summary(report: &VerifyReport, out: &mut dyn Write) -> std::io::Result<()> {
     let (digests, logs) = (&report.digests, &report.logs);
     writeln!(out, "chains   {} of {} trails in accounts and regions", report.chains, report.trails)?;
     writeln!(

@@ -160,6 +160,8 @@ struct Expected {
     signature: Option<String>,
     /// Said by a valid digest.
     trusted: bool,
+    /// Bucket of the digest that says it.
+    said_in: String,
 }
 
 /// The digest that was looked at last.
@@ -167,7 +169,6 @@ struct Expected {
 struct Last {
     /// Beginning of its time; the usual hour before its end where it cannot be believed.
     starts: DateTime<Utc>,
-    bucket: String,
     nature: Nature,
 }
 
@@ -209,18 +210,12 @@ impl Walk {
         Step { holes, state }
     }
 
-    /// Ends the walk: what is linked to and was not met is missing, unless its time is before `from`.
+    /// Ends the walk: what is linked to and was not met is missing, unless its time is before `from`. Whether there was
+    /// anything before that is not known.
     pub fn finish(mut self, from: Option<DateTime<Utc>>) -> Vec<Hole> {
         let outside = |ends: DateTime<Utc>| from.is_some_and(|from| ends <= from);
         self.expected.retain(|expected| !outside(expected.ends));
-        let mut holes = self.passed(DateTime::<Utc>::MIN_UTC);
-        if let (Some(from), Some(last)) = (from, &self.last)
-            && last.nature == Nature::Doubtful
-            && last.starts - from > TOLERANCE
-        {
-            holes.push(Hole::Missing { location: None, from, to: last.starts });
-        }
-        holes
+        self.passed(DateTime::<Utc>::MIN_UTC)
     }
 
     /// What was linked to and should have come before a digest that ends then.
@@ -233,15 +228,13 @@ impl Walk {
     }
 
     fn miss(&mut self, expected: Expected) -> Hole {
-        let Expected { location, ends, .. } = expected;
-        let elsewhere = self.last.as_ref().is_some_and(|last| last.bucket != location.bucket);
-        if elsewhere {
+        let Expected { location, ends, said_in, .. } = expected;
+        if said_in != location.bucket {
             // what is older here is from before the trail moved on, and has a chain of its own
             self.last = None;
             return Hole::Elsewhere(location);
         }
-        let bucket = location.bucket.clone();
-        self.last = Some(Last { starts: ends - HOUR, bucket, nature: Nature::Doubtful });
+        self.last = Some(Last { starts: ends - HOUR, nature: Nature::Doubtful });
         Hole::Missing { location: Some(location), from: ends - HOUR, to: ends }
     }
 
@@ -268,17 +261,16 @@ impl Walk {
     /// Notes what is to come, from what this digest says.
     fn follow(&mut self, found: &Found, state: &State) {
         let trusted = *state == State::Valid;
-        let bucket = found.location.bucket.clone();
         let starts = found.ends - HOUR;
         let Content::Read(Read { digest, .. }) = &found.content else {
             let nature = if *state == State::Known { Nature::Known } else { Nature::Doubtful };
-            self.last = Some(Last { starts, bucket, nature });
+            self.last = Some(Last { starts, nature });
             return;
         };
         self.last = Some(match (trusted, &digest.previous) {
-            (false, _) => Last { starts, bucket, nature: Nature::Doubtful },
-            (true, None) => Last { starts: digest.starts, bucket, nature: Nature::Starting },
-            (true, Some(_)) => Last { starts: digest.starts, bucket, nature: Nature::Linked },
+            (false, _) => Last { starts, nature: Nature::Doubtful },
+            (true, None) => Last { starts: digest.starts, nature: Nature::Starting },
+            (true, Some(_)) => Last { starts: digest.starts, nature: Nature::Linked },
         });
         if let Some(previous) = &digest.previous {
             let ends = key::parse(&previous.location.key).map_or(digest.starts, |key| key.ends);
@@ -288,6 +280,7 @@ impl Walk {
                 hash: previous.hash.clone(),
                 signature: digest.previous_signature.clone(),
                 trusted,
+                said_in: digest.location.bucket.clone(),
             });
         }
     }

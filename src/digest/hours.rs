@@ -56,7 +56,7 @@ pub enum DigestStatus {
 
 impl DigestStatus {
     /// The column's text.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Valid => "valid",
             Self::None => "none",
@@ -181,7 +181,7 @@ pub enum HourStatus {
 
 impl HourStatus {
     /// The column's text.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Modified => "modified",
             Self::Missing => "missing",

@@ -55,6 +55,30 @@ pub fn parse(key: &str) -> Option<DigestKey<'_>> {
     whole.then_some(DigestKey { organization, account, region, trail, home_region, ends, chain })
 }
 
+/// The parts of a log file's key that tell which digest lists it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogKey<'k> {
+    /// Account whose calls are logged.
+    pub account: &'k str,
+    /// Region whose calls are logged.
+    pub region: &'k str,
+    /// Minute in which it was delivered.
+    pub delivered: DateTime<Utc>,
+}
+
+/// Reads the key of a log file, `…/ACCOUNT_CloudTrail_REGION_YYYYMMDDTHHMMZ_….json.gz`; `None` where it is none.
+pub fn parse_log(key: &str) -> Option<LogKey<'_>> {
+    let name = key.rsplit('/').next()?;
+    let (account, rest) = name.split_once('_')?;
+    let (kind, rest) = rest.split_once('_')?;
+    let (region, rest) = rest.split_once('_')?;
+    let minute = rest.get(..13)?;
+    let whole =
+        is_account(account) && kind.starts_with("CloudTrail") && is_region(region) && rest[13..].starts_with('Z');
+    let delivered = instant(&format!("{minute}00Z"))?;
+    whole.then_some(LogKey { account, region, delivered })
+}
+
 fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -106,6 +130,23 @@ mod tests {
     }
 
     #[test]
+    fn log_files_are_told_by_account_region_and_minute() {
+        let log = parse_log("a/111122223333_CloudTrail_eu-west-1_20260131T1405Z_AbCd.json.gz").unwrap();
+        assert_eq!((log.account, log.region), ("111122223333", "eu-west-1"));
+        assert_eq!(log.delivered.to_rfc3339(), "2026-01-31T14:05:00+00:00");
+        assert!(parse_log("111122223333_CloudTrail_eu-west-1_20260131T1405ZAbCd.json.gz").is_some());
+        for other in [
+            KEY,
+            "",
+            "x.json",
+            "111122223333_CloudTrail_eu-west-1_2026",
+            "111122223333_Config_eu-west-1_20260131T1405Z_",
+        ] {
+            assert_eq!(parse_log(other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn what_is_no_digest_is_none() {
         for (from, to) in [
             ("_CloudTrail-Digest_", "_CloudTrail_"),
@@ -141,7 +182,7 @@ mod tests {
 
         #[test]
         fn no_text_is_too_much(text in "\\PC{0,80}") {
-            let _ = parse(&text);
+            let _ = (parse(&text), parse_log(&text), parse_log(&format!("111122223333_CloudTrail_r_{text}")));
             let _ = parse(&format!("{text}_CloudTrail-Digest_{text}.json.gz"));
         }
     }

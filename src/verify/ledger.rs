@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
 use chrono::{NaiveDate, TimeDelta};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
@@ -18,8 +19,10 @@ const KEPT: TimeDelta = TimeDelta::days(2);
 /// What the ledger says of a log file that is in the lake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entered {
-    /// SHA-256 of the text that was read, where the ingest made it.
+    /// SHA-256 of the text that was read last, where the ingest made it.
     pub hash: Option<[u8; 32]>,
+    /// When that was, in microseconds since 1970.
+    at: i64,
 }
 
 type Day = HashMap<u128, Entered>;
@@ -59,24 +62,50 @@ impl<'l> Ledger<'l> {
         self.days.lock().await.retain(|day, _| (*day - date).abs() <= KEPT);
     }
 
-    async fn read(&self, date: NaiveDate) -> Result<Day> {
-        let date = date.to_string();
-        let of_day = |file: &&DataFile| file.partition.as_deref() == Some(date.as_str());
-        let files: Vec<&DataFile> = self.snapshot.files.iter().filter(of_day).collect();
-        let mut day = Day::new();
-        let columns = ["key", "status", "sha256"];
-        self.lake
-            .scan(&OBJECTS, &self.snapshot, &files, &columns, |batch| {
-                let text = |name: &str| batch.column_by_name(name).map(|column| column.as_string::<i32>());
-                let (Some(keys), Some(statuses)) = (text("key"), text("status")) else { return };
-                let hashes = text("sha256");
-                for row in (0..keys.len()).filter(|&row| statuses.value(row) == "done") {
-                    let hash = hashes.filter(|hashes| hashes.is_valid(row)).map(|hashes| hashes.value(row));
-                    let hash = hash.and_then(|hash| hex::decode(hash).ok()?.try_into().ok());
-                    day.insert(fingerprint(keys.value(row)), Entered { hash });
+    /// Log files of some days that were read more than once, as they were another text the second time.
+    pub(super) async fn changed(&self, days: impl Iterator<Item = NaiveDate>) -> Result<Vec<String>> {
+        let mut changed = Vec::new();
+        for date in days {
+            let mut known = Day::new();
+            self.scan(date, |name, entered| {
+                if known.insert(fingerprint(name), entered).is_some_and(|other| other.hash != entered.hash) {
+                    changed.push(name.to_owned());
                 }
             })
             .await?;
+        }
+        Ok(changed)
+    }
+
+    async fn read(&self, date: NaiveDate) -> Result<Day> {
+        let mut day = Day::new();
+        self.scan(date, |name, entered| {
+            let known = day.entry(fingerprint(name)).or_insert(entered);
+            if entered.at > known.at {
+                *known = entered;
+            }
+        })
+        .await?;
         Ok(day)
+    }
+
+    async fn scan(&self, date: NaiveDate, mut visit: impl FnMut(&str, Entered)) -> Result<()> {
+        let date = date.to_string();
+        let of_day = |file: &&DataFile| file.partition.as_deref() == Some(date.as_str());
+        let files: Vec<&DataFile> = self.snapshot.files.iter().filter(of_day).collect();
+        let columns = ["key", "status", "ingested_at", "sha256"];
+        let visit_batch = |batch: &RecordBatch| {
+            let text = |name: &str| batch.column_by_name(name).map(|column| column.as_string::<i32>());
+            let times =
+                batch.column_by_name("ingested_at").map(|times| times.as_primitive::<TimestampMicrosecondType>());
+            let (Some(keys), Some(statuses), Some(times)) = (text("key"), text("status"), times) else { return };
+            let hashes = text("sha256");
+            for row in (0..keys.len()).filter(|&row| statuses.value(row) == "done") {
+                let hash = hashes.filter(|hashes| hashes.is_valid(row)).map(|hashes| hashes.value(row));
+                let hash = hash.and_then(|hash| hex::decode(hash).ok()?.try_into().ok());
+                visit(keys.value(row), Entered { hash, at: times.value(row) });
+            }
+        };
+        self.lake.scan(&OBJECTS, &self.snapshot, &files, &columns, visit_batch).await
     }
 }

@@ -110,14 +110,13 @@ impl Run<'_> {
             ErrorKind::NotFound => LogState::Missing,
             _ => LogState::Unreadable(error.to_string()),
         };
-        let _fetch = self.fetches.acquire().await;
-        let object = self.source.describe(name).await.map_err(unreadable)?;
         let limit = self.options.max_object_size;
-        let hashed = self.compute(move |text| match decode::decode(&object.bytes, limit, text) {
-            Ok(()) => Ok((digest::hash(text), text.len() as u64)),
-            Err(reject) if reject.reason == RejectReason::TooLarge => Err(LogState::Unreadable(reject.detail)),
-            Err(reject) => Err(LogState::Modified(format!("{}: {}", reject.reason, reject.detail))),
-        });
+        let hashed =
+            self.reader.read(name.to_owned(), move |object, text| match decode::decode(&object.bytes, limit, text) {
+                Ok(()) => Ok((digest::hash(text), text.len() as u64)),
+                Err(reject) if reject.reason == RejectReason::TooLarge => Err(LogState::Unreadable(reject.detail)),
+                Err(reject) => Err(LogState::Modified(format!("{}: {}", reject.reason, reject.detail))),
+            });
         hashed.await.map_err(unreadable)?
     }
 }

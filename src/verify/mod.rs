@@ -12,16 +12,17 @@ mod keys;
 mod ledger;
 mod logs;
 mod place;
+mod reader;
 mod report;
+mod settled;
 mod table;
 mod window;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use futures::StreamExt;
-use tokio::sync::Semaphore;
 
 pub use chains::TrailId;
 pub use keys::KeySource;
@@ -44,6 +45,7 @@ use chains::{ChainId, Chains, Digests, Entry};
 use keys::Keys;
 use ledger::Ledger;
 use place::Place;
+use reader::Reader;
 
 /// Uncompressed bytes of a digest that are accepted.
 const MAX_DIGEST: u64 = 64 << 20;
@@ -112,32 +114,60 @@ pub async fn verify(
     let trails: Vec<TrailId> =
         chains.0.keys().map(|(trail, _)| trail.clone()).collect::<BTreeSet<_>>().into_iter().collect();
     (report.trails, report.chains) = (trails.len() as u64, chains.0.len() as u64);
-    let settled = match lake {
-        Some(lake) if options.skip_settled => settled(lake, &chains).await?,
-        _ => HashMap::new(),
-    };
     let spans = spans(&trails, &chains, due);
     let keys = Keys::new(keys, &chains.0);
     let ledger = match lake {
         Some(lake) => Some(Ledger::open(lake).await?),
         None => None,
     };
+    let skipped = match (lake, &ledger) {
+        (Some(lake), Some(ledger)) if options.skip_settled => settled::hours(lake, ledger, &chains).await?,
+        _ => BTreeSet::new(),
+    };
     let run = Run {
-        source,
+        reader: Arc::new(Reader::new(source, options)),
         root: source.root(),
         keys,
         ledger,
         options,
-        fetches: Semaphore::new(options.concurrency.max(1)),
-        cpu: Arc::new(Semaphore::new(options.threads.max(1))),
-        buffers: Arc::default(),
         shared: Mutex::new(Shared { report, hours: OpenHours::default(), spans, failed: None }),
     };
-    let mut walks = run.walks(chains, &trails, &settled);
+    let mut walks = run.walks(chains, &trails, &skipped);
     run.stopped(&walks, due)?;
     run.days(&mut walks, &trails, due, lake, now, stop).await?;
     let shared = run.shared.into_inner().map_err(|_| panicked())?;
     Ok(shared.report)
+}
+
+/// Days before now whose hours are looked at again after an ingest, as log files may come late.
+const TRAILING: Days = Days::new(3);
+
+/// What is verified after an ingest, and by which keys.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// Public keys.
+    pub keys: KeySource,
+    /// Accounts, regions and bounds; the time and what is skipped are found out.
+    pub options: VerifyOptions,
+}
+
+/// Brings the table `completeness` up to date after an ingest: digests that are new, and the hours of the last days that were
+/// not complete. Log files whose hash the ingest has kept are not read again.
+///
+/// # Errors
+/// As [`verify`].
+pub async fn after_ingest(
+    source: &Source,
+    lake: &Lake,
+    check: &Check,
+    now: DateTime<Utc>,
+    stop: &Stop,
+) -> Result<VerifyReport> {
+    let newest = table::newest_day(lake).await?;
+    let from = newest.map(|newest| (newest - Days::new(1)).min(now.date_naive() - TRAILING));
+    let from = from.map(|day| day.and_time(NaiveTime::MIN).and_utc()).max(check.options.from);
+    let options = VerifyOptions { from, logs: Logs::ByLedger, skip_settled: true, ..check.options.clone() };
+    verify(source, &check.keys, Some(lake), &options, now, stop).await
 }
 
 fn panicked() -> Error {
@@ -199,16 +229,6 @@ fn spans(trails: &[TrailId], chains: &Chains, due: DateTime<Utc>) -> Vec<Span> {
     trails.iter().map(span).collect()
 }
 
-/// Hours that the table has as complete, with the number of their digests.
-async fn settled(lake: &Lake, chains: &Chains) -> Result<HashMap<table::RowKey, u64>> {
-    let ends = || chains.0.values().flat_map(|digests| [digests.entries.first(), digests.entries.last()]).flatten();
-    let (Some(first), Some(last)) = (ends().map(Entry::day).min(), ends().map(Entry::day).max()) else {
-        return Ok(HashMap::new());
-    };
-    let rows = table::read(lake, Some((first, last))).await?;
-    Ok(rows.into_iter().filter(|(_, row)| row.is_settled()).map(|(key, row)| (key, row.digests)).collect())
-}
-
 /// What the chains' walks write to.
 struct Shared {
     report: VerifyReport,
@@ -220,15 +240,11 @@ struct Shared {
 
 /// A verification under way.
 struct Run<'v> {
-    source: &'v Source,
+    reader: Arc<Reader>,
     root: Root,
     keys: Keys<'v>,
     ledger: Option<Ledger<'v>>,
     options: &'v VerifyOptions,
-    fetches: Semaphore,
-    cpu: Arc<Semaphore>,
-    /// Memory that is used again from text to text.
-    buffers: Arc<Mutex<Vec<Vec<u8>>>>,
     shared: Mutex<Shared>,
 }
 
@@ -263,8 +279,7 @@ impl Run<'_> {
         self.shared.lock().map_err(|_| panicked())
     }
 
-    fn walks(&self, chains: Chains, trails: &[TrailId], settled: &HashMap<table::RowKey, u64>) -> Vec<ChainWalk> {
-        let skipped = skipped(&chains, settled);
+    fn walks(&self, chains: Chains, trails: &[TrailId], skipped: &BTreeSet<table::RowKey>) -> Vec<ChainWalk> {
         let walk = |(id, digests): (ChainId, Digests)| ChainWalk {
             trail: trails.binary_search(&id.0).unwrap_or_default() as u32,
             fresh: digests.entries.iter().map(|entry| !skipped.contains(&(id.0.clone(), entry.hour()))).collect(),
@@ -421,41 +436,19 @@ impl Run<'_> {
     }
 
     async fn fetch(&self, name: String, fresh: bool) -> Fetched {
-        let none = |name: String, content: Content| Fetched { name, content, location: None, made: None };
         if !fresh {
-            return none(name, Content::Known);
+            return Fetched { name, content: Content::Known, location: None, made: None };
         }
-        let _fetch = self.fetches.acquire().await;
-        let object = match self.source.describe(&name).await {
-            Ok(object) => object,
-            Err(error) if error.kind() == ErrorKind::NotFound => return none(name, Content::Gone),
-            Err(error) => return none(name, Content::Unreadable(error.to_string())),
-        };
-        let made = object.metadata.get("backfill-generation-timestamp").and_then(|text| text.parse().ok());
-        let content = match self.compute(move |text| read(&object, text)).await {
-            Ok(content) => content,
-            Err(error) => Content::Unreadable(error.to_string()),
+        let (content, made) = match self.reader.read(name.clone(), read).await {
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::NotFound => (Content::Gone, None),
+            Err(error) => (Content::Unreadable(error.to_string()), None),
         };
         let location = match &content {
             Content::Read(read) => Some(Place::of(&self.root, &name, &read.digest.location)),
             _ => None,
         };
         Fetched { name, content, location, made }
-    }
-
-    /// Runs work that takes a processor, with a buffer that is used again.
-    async fn compute<T: Send + 'static>(&self, work: impl FnOnce(&mut Vec<u8>) -> T + Send + 'static) -> Result<T> {
-        let _turn = self.cpu.acquire().await;
-        let buffers = Arc::clone(&self.buffers);
-        let task = tokio::task::spawn_blocking(move || {
-            let mut buffer = buffers.lock().ok().and_then(|mut buffers| buffers.pop()).unwrap_or_default();
-            let result = work(&mut buffer);
-            if let Ok(mut buffers) = buffers.lock() {
-                buffers.push(buffer);
-            }
-            result
-        });
-        task.await.map_err(|error| panicked().source(error))
     }
 
     /// Looks at one digest.
@@ -615,41 +608,19 @@ fn in_words(problem: &Problem) -> String {
     format!("{} {object}: {}", problem.kind.as_str(), problem.detail)
 }
 
-/// Reads a digest's object.
-fn read(object: &Described, text: &mut Vec<u8>) -> Content {
+/// Reads a digest's object; of a backfill digest also when it was made.
+fn read(object: &Described, text: &mut Vec<u8>) -> (Content, Option<DateTime<Utc>>) {
+    let made = object.metadata.get("backfill-generation-timestamp").and_then(|text| text.parse().ok());
     if let Err(reject) = decode::decode(&object.bytes, MAX_DIGEST, text) {
-        return Content::Malformed(format!("{}: {}", reject.reason, reject.detail));
+        return (Content::Malformed(format!("{}: {}", reject.reason, reject.detail)), made);
     }
     let signature = match (object.metadata.get("signature"), object.metadata.get("signature-algorithm")) {
         (Some(value), Some(algorithm)) => Some(Signature { value: value.clone(), algorithm: algorithm.clone() }),
         _ => None,
     };
-    match digest::parse(text) {
+    let content = match digest::parse(text) {
         Ok(digest) => Content::Read(Read { digest: Box::new(digest), hash: digest::hash(text), signature }),
         Err(why) => Content::Malformed(why),
-    }
-}
-
-/// Hours whose digests need not be read: the table has them as complete, as many as are listed. The digest after one that
-/// is read is read too, as it has the link and the signature; so is the one after one that is gone.
-fn skipped(chains: &Chains, settled: &HashMap<table::RowKey, u64>) -> BTreeSet<table::RowKey> {
-    let mut listed: BTreeMap<table::RowKey, u64> = BTreeMap::new();
-    for ((trail, _), digests) in &chains.0 {
-        for entry in &digests.entries {
-            *listed.entry((trail.clone(), entry.hour())).or_default() += 1;
-        }
-    }
-    let done = |key: &table::RowKey| settled.get(key).is_some_and(|count| listed.get(key) == Some(count));
-    let mut skipped: BTreeSet<table::RowKey> = listed.keys().filter(|key| done(key)).cloned().collect();
-    for ((trail, _), digests) in &chains.0 {
-        for pair in digests.entries.windows(2) {
-            if !done(&(trail.clone(), pair[0].hour())) {
-                skipped.remove(&(trail.clone(), pair[1].hour()));
-            }
-        }
-    }
-    for (trail, hour) in settled.keys().filter(|key| !done(key)) {
-        skipped.remove(&(trail.clone(), *hour + HOUR));
-    }
-    skipped
+    };
+    (content, made)
 }

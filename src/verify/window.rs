@@ -1,14 +1,18 @@
 //! Whether the lake has all events of some time.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::table;
-use crate::digest::hours::{HOUR, HourStatus, hours_of_events};
+use crate::digest::hours::{HourStatus, hours_of_events};
 use crate::error::Result;
 use crate::lake::Lake;
 
-/// How complete the events of an account and region are between two instants, by the digests of the trail that is best.
+const COMPLETE: &str = HourStatus::Complete.as_str();
+
+/// How complete the events of an account and region are between two instants. An hour is complete where one trail is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct WindowCompleteness {
     /// Hours whose digests can list the log files of these events.
@@ -41,27 +45,19 @@ pub async fn window_completeness(
 ) -> Result<WindowCompleteness> {
     let (first, last) = hours_of_events(from, to);
     let rows = table::read(lake, Some((first.date_naive(), last.date_naive()))).await?;
-    let hours: Vec<DateTime<Utc>> = (0..=(last - first).num_hours()).map(|n| first + TimeDelta::hours(n)).collect();
-    let mut trails: Vec<_> = rows
-        .keys()
-        .filter(|(trail, _)| trail.account == account && trail.region == region)
-        .map(|(trail, _)| trail.clone())
-        .collect();
-    trails.sort();
-    trails.dedup();
-    let of_trail = |trail| {
-        let mut window = WindowCompleteness { hours: hours.len() as u64, ..WindowCompleteness::default() };
-        for &hour in &hours {
-            match rows.get(&(Clone::clone(trail), hour)) {
-                Some(row) if row.status == HourStatus::Complete.as_str() => window.complete += 1,
-                Some(row) => window.incomplete.push((hour, row.status.clone())),
-                None => window.unknown += 1,
+    let mut best: BTreeMap<DateTime<Utc>, String> = BTreeMap::new();
+    for ((trail, hour), row) in rows {
+        if trail.account == account && trail.region == region && (first..=last).contains(&hour) {
+            let known = best.entry(hour).or_insert_with(|| row.status.clone());
+            // one trail that has it all is enough; the rest is told in a fixed order
+            if row.status == COMPLETE || (*known != COMPLETE && row.status < *known) {
+                *known = row.status;
             }
         }
-        window
-    };
-    let best = trails.iter().map(of_trail).max_by_key(|window| window.complete);
-    let none = WindowCompleteness { hours: hours.len() as u64, unknown: hours.len() as u64, ..Default::default() };
-    debug_assert!(hours.windows(2).all(|pair| pair[1] - pair[0] == HOUR));
-    Ok(best.unwrap_or(none))
+    }
+    let hours = (last - first).num_hours().unsigned_abs() + 1;
+    let unknown = hours - best.len() as u64;
+    let incomplete: Vec<_> = best.into_iter().filter(|(_, status)| status != COMPLETE).collect();
+    let complete = hours - unknown - incomplete.len() as u64;
+    Ok(WindowCompleteness { hours, complete, unknown, incomplete })
 }

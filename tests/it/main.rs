@@ -12,3 +12,4 @@ mod queries;
 mod run;
 mod sink;
 mod support;
+mod verify;

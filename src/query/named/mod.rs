@@ -96,12 +96,14 @@ macro_rules! embedded {
 }
 
 /// In the order of their names; a test holds that no file is forgotten.
-const FILES: [(&str, &str); 18] = embedded![
+const FILES: [(&str, &str); 20] = embedded![
     "actor-timeline",
     "assume-role-chains",
+    "completeness",
     "console-logins-without-mfa",
     "denied-then-allowed",
     "failed-logins",
+    "finding-completeness",
     "ingest-status",
     "ip-activity",
     "key-activity",

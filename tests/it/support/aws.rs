@@ -85,6 +85,19 @@ impl Aws {
         self.s3.put_object().bucket(bucket).key(key).body(body).send().await.expect("puts an object");
     }
 
+    /// Puts an object with user metadata.
+    pub async fn put_described(&self, bucket: &str, key: &str, bytes: Vec<u8>, metadata: &[(String, String)]) {
+        let body = aws_sdk_s3::primitives::ByteStream::from(bytes);
+        let metadata = metadata.iter().cloned().collect();
+        let request = self.s3.put_object().bucket(bucket).key(key).body(body).set_metadata(Some(metadata));
+        request.send().await.expect("puts an object");
+    }
+
+    /// Deletes an object.
+    pub async fn delete(&self, bucket: &str, key: &str) {
+        self.s3.delete_object().bucket(bucket).key(key).send().await.expect("deletes an object");
+    }
+
     /// Gets an object.
     pub async fn get(&self, bucket: &str, key: &str) -> Vec<u8> {
         let answer = self.s3.get_object().bucket(bucket).key(key).send().await.expect("gets an object");

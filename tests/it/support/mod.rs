@@ -4,6 +4,7 @@ pub mod aws;
 pub mod canned;
 pub mod emulator;
 pub mod findings;
+pub mod forge;
 pub mod proxy;
 pub mod records;
 pub mod suspects;
