@@ -49,7 +49,7 @@ pub fn status(report: &VerifyReport) -> ExitStatus {
 /// Keys of the files that were named, or CloudTrail's API.
 async fn keys(settings: &Settings, files: &[PathBuf]) -> anyhow::Result<KeySource> {
     if files.is_empty() {
-        return Ok(KeySource::Api(CloudTrail::open(&settings.aws).await));
+        return Ok(KeySource::Api(Box::new(CloudTrail::open(&settings.aws).await)));
     }
     let mut ring = KeyRing::default();
     for path in files {

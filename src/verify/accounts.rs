@@ -34,9 +34,12 @@ pub(super) struct Span {
     pub horizon: DateTime<Utc>,
 }
 
-/// Open hours by day, trail (by number) and hour.
+/// The hours of a day, by trail (its number) and hour.
+pub(super) type DayHours = BTreeMap<(u32, DateTime<Utc>), OpenHour>;
+
+/// Open hours by day.
 #[derive(Debug, Default)]
-pub(super) struct OpenHours(BTreeMap<NaiveDate, BTreeMap<(u32, DateTime<Utc>), OpenHour>>);
+pub(super) struct OpenHours(BTreeMap<NaiveDate, DayHours>);
 
 impl OpenHours {
     fn at(&mut self, trail: u32, hour: DateTime<Utc>) -> &mut OpenHour {
@@ -92,24 +95,19 @@ impl OpenHours {
         }
     }
 
-    /// Takes the days from this one on out, the newest first.
-    pub(super) fn close(&mut self, from: NaiveDate) -> Vec<(NaiveDate, BTreeMap<(u32, DateTime<Utc>), OpenHour>)> {
-        let closed = self.0.split_off(&from);
-        closed.into_iter().rev().collect()
+    /// Takes out the days from this one on.
+    pub(super) fn close(&mut self, from: NaiveDate) -> BTreeMap<NaiveDate, DayHours> {
+        self.0.split_off(&from)
     }
 }
 
 /// The hours of a day that get a row, with those that no digest covers.
-pub(super) fn rows(
-    day: NaiveDate,
-    mut open: BTreeMap<(u32, DateTime<Utc>), OpenHour>,
-    spans: &[Span],
-) -> BTreeMap<(u32, DateTime<Utc>), OpenHour> {
+pub(super) fn rows(day: NaiveDate, mut open: DayHours, spans: &[Span]) -> DayHours {
     for (trail, span) in spans.iter().enumerate() {
         let mut hour = day.and_time(NaiveTime::MIN).and_utc().max(span.first);
         let end = (day + Days::new(1)).and_time(NaiveTime::MIN).and_utc().min(span.horizon);
         while hour + HOUR <= end {
-            open.entry((trail as u32, hour)).or_default().fresh |= true;
+            open.entry((trail as u32, hour)).or_default().fresh = true;
             hour += HOUR;
         }
     }

@@ -22,19 +22,27 @@ pub enum KeySource {
     /// Given by the user; nobody is asked.
     Given(KeyRing),
     /// CloudTrail's API in the digests' own regions.
-    Api(CloudTrail),
+    Api(Box<CloudTrail>),
 }
 
 /// A region's keys, or why there are none.
 type Answer = std::result::Result<Arc<KeyRing>, String>;
 
+/// The time that a region's digests are of, and their keys once they were asked for.
+struct RegionKeys {
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    answer: OnceCell<Answer>,
+}
+
+/// A region, and the hour in which a backfill digest was made.
+type Made = (String, DateTime<Utc>);
+
 /// The keys of a run.
 pub(super) struct Keys<'k> {
     source: &'k KeySource,
-    /// By region: the time its digests are of, and their keys.
-    regions: HashMap<String, (DateTime<Utc>, DateTime<Utc>, OnceCell<Answer>)>,
-    /// Keys of backfill digests, by region and the hour in which they were made.
-    backfill: Mutex<HashMap<(String, DateTime<Utc>), Arc<KeyRing>>>,
+    regions: HashMap<String, RegionKeys>,
+    backfill: Mutex<HashMap<Made, Arc<KeyRing>>>,
 }
 
 impl<'k> Keys<'k> {
@@ -46,8 +54,9 @@ impl<'k> Keys<'k> {
                 continue;
             }
             let (from, to) = (oldest.ends - HOUR, newest.ends + SIGNED_WITHIN);
-            let span = regions.entry(trail.region.clone()).or_insert((from, to, OnceCell::new()));
-            (span.0, span.1) = (span.0.min(from), span.1.max(to));
+            let new = || RegionKeys { from, to, answer: OnceCell::new() };
+            let span = regions.entry(trail.region.clone()).or_insert_with(new);
+            (span.from, span.to) = (span.from.min(from), span.to.max(to));
         }
         Self { source, regions, backfill: Mutex::default() }
     }
@@ -62,10 +71,10 @@ impl<'k> Keys<'k> {
             KeySource::Given(ring) => return Ok(Arc::new(ring.clone())),
             KeySource::Api(api) => api,
         };
-        let Some((from, to, cell)) = self.regions.get(region) else { return Ok(Arc::default()) };
+        let Some(RegionKeys { from, to, answer }) = self.regions.get(region) else { return Ok(Arc::default()) };
         let load =
             || async { api.public_keys(region, *from, *to).await.map(Arc::new).map_err(|error| error.to_string()) };
-        cell.get_or_init(load).await.clone()
+        answer.get_or_init(load).await.clone()
     }
 
     /// The keys in use when a backfill digest was made.
