@@ -48,6 +48,9 @@ pub static OBJECTS: Table =
 /// One row per record (or whole object) that could not become a row of `events`.
 pub static REJECTS: Table = Table { name: "rejects", partition: None, stats: &[], schema: &REJECTS_SCHEMA };
 
+/// One row per region's prefix of a source: up to which day it need not be listed again.
+pub static LISTINGS: Table = Table { name: "listings", partition: None, stats: &[], schema: &LISTINGS_SCHEMA };
+
 /// Daily aggregates that the detector's baselines are summed from.
 pub static BASELINES: Table =
     Table { name: "baselines", partition: Some("event_date"), stats: &["feature"], schema: &BASELINES_SCHEMA };
@@ -65,7 +68,8 @@ pub static COMPLETENESS: Table =
     Table { name: "completeness", partition: Some("hour_date"), stats: &["hour"], schema: &COMPLETENESS_SCHEMA };
 
 /// Every table of a lake, in the order `\dt` shows them.
-pub static TABLES: [&Table; 7] = [&EVENTS, &OBJECTS, &REJECTS, &BASELINES, &FINDINGS, &DELIVERIES, &COMPLETENESS];
+pub static TABLES: [&Table; 8] =
+    [&EVENTS, &OBJECTS, &REJECTS, &LISTINGS, &BASELINES, &FINDINGS, &DELIVERIES, &COMPLETENESS];
 
 /// Event time and all other instants: UTC, microseconds.
 pub fn timestamp() -> DataType {
@@ -287,6 +291,14 @@ static REJECTS_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         column("raw"),
         Field::new("raw_bytes", DataType::Int64, false),
         Field::new("rejected_at", timestamp(), false),
+    ]))
+});
+
+static LISTINGS_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    Arc::new(Schema::new(vec![
+        Field::new("prefix", DataType::Utf8, false),
+        Field::new("through", DataType::Date32, false),
+        Field::new("listed_at", timestamp(), false),
     ]))
 });
 

@@ -91,7 +91,7 @@ pub struct IngestArgs {
     /// Size of the objects (as stored) that are committed together [default: 64MiB]
     #[arg(long, env = "TRAILHOUND_COMMIT_BYTES", value_name = "SIZE")]
     pub commit_bytes: Option<Size>,
-    /// Objects fetched at the same time [default: 32]
+    /// Requests to the source at the same time [default: 32]
     #[arg(long, env = "TRAILHOUND_CONCURRENCY", value_name = "N")]
     pub concurrency: Option<usize>,
     /// Verify new digests and log files afterwards, as `trailhound verify` does, and keep the table completeness current
@@ -100,12 +100,75 @@ pub struct IngestArgs {
     /// With --verify: take CloudTrail's public keys from files instead of its API
     #[arg(long, env = "TRAILHOUND_PUBLIC_KEYS", value_name = "FILE")]
     pub public_keys: Vec<PathBuf>,
+    #[command(flatten)]
+    pub select: SelectArgs,
+}
+
+/// Which objects are read.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SelectArgs {
+    /// Only logs of this account; may be given several times
+    #[arg(long, env = "TRAILHOUND_ACCOUNT", value_name = "ID", value_delimiter = ',')]
+    pub account: Vec<String>,
+    /// Only logs of this region, as the trail's folders have it (--region is where AWS is called); may be given several
+    /// times
+    #[arg(long, env = "TRAILHOUND_TRAIL_REGION", value_name = "REGION", value_delimiter = ',')]
+    pub trail_region: Vec<String>,
+    /// Only objects whose key (in a folder: path below it) matches this pattern, in which * stands for any text; may be
+    /// given several times
+    #[arg(long, env = "TRAILHOUND_INCLUDE", value_name = "PATTERN")]
+    pub include: Vec<String>,
+    /// No objects whose key matches this pattern; may be given several times
+    #[arg(long, env = "TRAILHOUND_EXCLUDE", value_name = "PATTERN")]
+    pub exclude: Vec<String>,
+    /// Days before today that are always listed again, for objects that come late [default: 3]
+    #[arg(long, env = "TRAILHOUND_RELIST_DAYS", value_name = "N")]
+    pub relist_days: Option<u32>,
+    /// List everything, also what was found complete before
+    #[arg(long, env = "TRAILHOUND_RELIST_ALL")]
+    pub relist_all: bool,
+}
+
+/// Which deliveries are read.
+#[derive(Debug, Clone, Args)]
+pub struct PeriodArgs {
+    /// Only logs delivered (by their key) from this time on, e.g. 2026-01-31 or 2026-01-31T12:00:00Z
+    #[arg(long, env = "TRAILHOUND_INGEST_FROM", value_name = "TIME", value_parser = instant)]
+    pub from: Option<DateTime<Utc>>,
+    /// Only logs delivered before this time
+    #[arg(long, env = "TRAILHOUND_INGEST_TO", value_name = "TIME", value_parser = instant)]
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// A queue that tells of new objects.
+#[derive(Debug, Clone, Args)]
+pub struct QueueArgs {
+    /// Read the objects that an SQS queue tells of, instead of listing; with a SOURCE only those under it
+    #[arg(long, env = "TRAILHOUND_SQS_QUEUE_URL", value_name = "URL", conflicts_with_all = ["dry_run", "from", "to"])]
+    pub sqs_queue_url: Option<String>,
+    /// Go on when the queue is empty, until SIGTERM
+    #[arg(long, env = "TRAILHOUND_FOLLOW")]
+    pub follow: bool,
+    /// With --follow: seconds that a message waits for others to be committed with it [default: 60]
+    #[arg(long, env = "TRAILHOUND_COMMIT_SECONDS", value_name = "N")]
+    pub commit_seconds: Option<u64>,
+}
+
+/// What an ingest does instead of reading.
+#[derive(Debug, Clone, Args)]
+pub struct DryArgs {
+    /// Say what would be read, by account and region, and write nothing
+    #[arg(long, env = "TRAILHOUND_DRY_RUN")]
+    pub dry_run: bool,
+    /// Form of what --dry-run says
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", env = "TRAILHOUND_OUTPUT")]
+    pub output: FindingFormat,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Bring every new event of a bucket, folder or file into the lake
+    /// Bring every new event of a bucket, folder, file or queue into the lake
     Ingest {
         /// s3://bucket/prefix, a folder or a file
         #[arg(env = "TRAILHOUND_SOURCE")]
@@ -114,6 +177,12 @@ pub enum Command {
         lake: LakeArgs,
         #[command(flatten)]
         ingest: IngestArgs,
+        #[command(flatten)]
+        period: PeriodArgs,
+        #[command(flatten)]
+        queue: QueueArgs,
+        #[command(flatten)]
+        dry: DryArgs,
     },
     /// Check that nothing CloudTrail delivered is missing or changed: digests, their signatures and chains, log files
     Verify {

@@ -37,6 +37,24 @@ pub struct FileConfig {
     pub concurrency: Option<usize>,
     /// `--verify` of `ingest` and `run`
     pub verify: Option<bool>,
+    /// `--account`
+    #[serde(default)]
+    pub account: Vec<String>,
+    /// `--trail-region`
+    #[serde(default)]
+    pub trail_region: Vec<String>,
+    /// `--include`
+    #[serde(default)]
+    pub include: Vec<String>,
+    /// `--exclude`
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// `--relist-days`
+    pub relist_days: Option<u32>,
+    /// `--sqs-queue-url`
+    pub sqs_queue_url: Option<String>,
+    /// `--commit-seconds`
+    pub commit_seconds: Option<u64>,
     /// `--sns-topic-arn`
     pub sns_topic_arn: Option<String>,
     /// `--target-size`

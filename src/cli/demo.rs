@@ -10,9 +10,9 @@ use trailhound::demo::{self, DemoOptions, DemoSummary};
 use trailhound::detect::{DetectOptions, detect};
 use trailhound::error::{Error, ErrorKind};
 use trailhound::finding::Finding;
-use trailhound::ingest::{Stop, ingest};
+use trailhound::ingest::{IngestOptions, Stop, ingest};
 use trailhound::lake::{Lake, LakeOptions};
-use trailhound::source::{Source, SourceOptions};
+use trailhound::source::{Selection, Source, SourceOptions};
 
 use super::args::{DemoArgs, FindingFormat, IngestArgs};
 use super::exit::ExitStatus;
@@ -86,10 +86,11 @@ async fn take_in(settings: &Settings, source: &Path, lake: &Path) -> anyhow::Res
     let location = |path: &Path| path.to_string_lossy().into_owned();
     let source = Source::open(&SourceOptions { location: location(source), ..SourceOptions::default() }).await?;
     let lake = Lake::open_or_create(&LakeOptions { location: location(lake), ..LakeOptions::default() }).await?;
-    let bounds = IngestArgs::default();
+    // all of the synthetic logs, whatever the configuration file selects of the real ones
+    let selection = Selection::default();
+    let options = IngestOptions { selection, ..settings.ingest(&IngestArgs::default())? };
     let progress = super::progress::Bar::new();
-    let report =
-        ingest(&source, &lake, &settings.ingest(&bounds), Utc::now(), &Stop::default(), &progress.observer()).await;
+    let report = ingest(&source, &lake, &options, Utc::now(), &Stop::default(), &progress.observer()).await;
     progress.finish();
     super::ingest::print(&report?, &mut std::io::stdout())?;
     Ok(lake)

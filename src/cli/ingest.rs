@@ -4,27 +4,49 @@ use std::io::Write;
 
 use chrono::Utc;
 use serde::Serialize;
-use trailhound::ingest::{IngestReport, Stop, ingest};
+use trailhound::ingest::{IngestOptions, IngestReport, Stop, Until, ingest, ingest_queue};
 use trailhound::lake::Lake;
-use trailhound::source::Source;
+use trailhound::source::{Queue, Source};
 use trailhound::verify::{VerifyReport, after_ingest};
 
-use super::args::{IngestArgs, LakeArgs};
+use super::args::{DryArgs, IngestArgs, LakeArgs, PeriodArgs, QueueArgs};
 use super::exit::ExitStatus;
 use super::settings::Settings;
 
+/// What the command was given.
+pub struct Args {
+    pub source: Option<String>,
+    pub lake: LakeArgs,
+    pub ingest: IngestArgs,
+    pub period: PeriodArgs,
+    pub queue: QueueArgs,
+    pub dry: DryArgs,
+}
+
 /// Runs the command.
-pub async fn run(
-    settings: &Settings,
-    source: Option<String>,
-    lake: LakeArgs,
-    args: IngestArgs,
-) -> anyhow::Result<ExitStatus> {
-    let (source, lake) = (settings.source(source)?, settings.lake(lake)?);
-    let source = Source::open(&source).await?;
+pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<ExitStatus> {
+    let mut options = settings.ingest(&args.ingest)?;
+    (options.selection.from, options.selection.to) = (args.period.from, args.period.to);
+    if args.dry.dry_run {
+        return super::dry::run(settings, args, &options).await;
+    }
+    let check = super::verify::check(settings, &args.ingest).await?;
+    let queue = settings.queue(&args.queue)?;
+    let source = match settings.optional_source(args.source) {
+        // what is verified is found by listing
+        None if queue.is_some() && check.is_none() => Source::anywhere(&settings.aws).await,
+        named => Source::open(&settings.source(named.map(|source| source.location))?).await?,
+    };
+    let lake = settings.lake(args.lake)?;
+    let queue = match queue {
+        Some((url, until)) => Some((Queue::open(&url, &settings.aws).await?, until)),
+        None => None,
+    };
     let lake = Lake::open_or_create(&lake).await?;
-    let check = super::verify::check(settings, &args).await?;
-    let report = with_progress(settings, &args, &source, &lake).await?;
+    let report = match &queue {
+        Some((queue, until)) => from_queue(queue, *until, &source, &lake, &options).await?,
+        None => with_progress(&options, &source, &lake).await?,
+    };
     print(&report, &mut std::io::stdout().lock())?;
     let Some(check) = check else {
         super::report::write(settings, &report)?;
@@ -46,16 +68,27 @@ struct Report<'r> {
     verify: Option<&'r VerifyReport>,
 }
 
-/// Ingests with a progress bar on a terminal, and ends after the current commit when asked to.
-pub async fn with_progress(
-    settings: &Settings,
-    args: &IngestArgs,
+/// Ingests what a queue tells of, and ends when asked to.
+async fn from_queue(
+    queue: &Queue,
+    until: Until,
     source: &Source,
     lake: &Lake,
+    options: &IngestOptions,
 ) -> anyhow::Result<IngestReport> {
+    let stop = super::signal::stop_on_signal();
+    let progress = super::progress::Bar::new();
+    let observer = progress.observer();
+    let report = ingest_queue(queue, until, source, lake, options, Utc::now(), &stop, &observer).await;
+    progress.finish();
+    Ok(report?)
+}
+
+/// Ingests with a progress bar on a terminal, and ends after the current commit when asked to.
+pub async fn with_progress(options: &IngestOptions, source: &Source, lake: &Lake) -> anyhow::Result<IngestReport> {
     let progress = super::progress::Bar::new();
     let stop = super::signal::stop_on_signal();
-    let report = ingest(source, lake, &settings.ingest(args), Utc::now(), &stop, &progress.observer()).await;
+    let report = ingest(source, lake, options, Utc::now(), &stop, &progress.observer()).await;
     progress.finish();
     Ok(report?)
 }
@@ -70,6 +103,19 @@ pub fn print(report: &IngestReport, out: &mut dyn Write) -> std::io::Result<()> 
     )?;
     for (kind, count) in &objects.skipped {
         writeln!(out, "skipped  {count} {kind:?}")?;
+    }
+    for (folder, count) in &objects.left_out {
+        writeln!(out, "skipped  {count} folders {folder}")?;
+    }
+    if objects.filtered > 0 {
+        writeln!(out, "skipped  {} by the filters", objects.filtered)?;
+    }
+    match &report.queue {
+        None => writeln!(out, "listing  {} requests", report.list_requests)?,
+        Some(queue) => {
+            let left = queue.poison + queue.refused + queue.failed;
+            writeln!(out, "messages {} received, {} deleted, {left} left", queue.received, queue.deleted)?;
+        }
     }
     writeln!(
         out,

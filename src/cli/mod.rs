@@ -6,6 +6,7 @@ mod args;
 mod config;
 mod demo;
 mod detect;
+mod dry;
 mod exit;
 mod findings;
 mod ingest;
@@ -76,8 +77,10 @@ fn start(cli: Cli) -> anyhow::Result<ExitStatus> {
 
 async fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<ExitStatus> {
     match command {
-        Command::Ingest { source, lake, ingest } => ingest::run(settings, source, lake, ingest).await,
         Command::Verify { source, verify } => verify::run(settings, source, verify).await,
+        Command::Ingest { source, lake, ingest, period, queue, dry } => {
+            ingest::run(settings, ingest::Args { source, lake, ingest, period, queue, dry }).await
+        }
         Command::Query(args) => query::run(settings, args).await,
         Command::Detect { lake, detect, output } => detect::run(settings, lake, detect, output).await,
         Command::Publish { lake, publish } => publish::run(settings, lake, publish).await,

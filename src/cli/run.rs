@@ -31,7 +31,7 @@ pub async fn run(settings: &Settings, args: RunArgs) -> anyhow::Result<ExitStatu
     let source = Source::open(&source).await?;
     let lake = Lake::open_or_create(&lake).await?;
     let options = RunOptions {
-        ingest: settings.ingest(&args.ingest),
+        ingest: settings.ingest(&args.ingest)?,
         verify: super::verify::check(settings, &args.ingest).await?,
         detect: settings.detect(&args.detect),
         publish: settings.publish(&args.publish),

@@ -1,23 +1,23 @@
 //! Resolved settings: flag > environment (both clap's) > file > default.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use chrono::Duration;
 use trailhound::aws::AwsOptions;
 use trailhound::detect::DetectOptions;
 use trailhound::error::{Error, ErrorKind, Result};
 use trailhound::finding::SeverityBand;
-use trailhound::ingest::{Hashing, IngestOptions};
+use trailhound::ingest::{Hashing, IngestOptions, Relist, Until};
 use trailhound::lake::LakeOptions;
 use trailhound::maintain::{MaintainOptions, OptimizeOptions, VacuumOptions};
 use trailhound::publish::PublishOptions;
 use trailhound::query::QueryOptions;
-use trailhound::source::SourceOptions;
+use trailhound::source::{Names, Selection, SourceOptions};
 use trailhound::verify::VerifyOptions;
 
 use super::args::{
-    DetectArgs, GlobalArgs, IngestArgs, LakeArgs, LogFormat, MaintenanceArgs, OptimizeArgs, PublishArgs, VacuumArgs,
-    VerifyArgs,
+    DetectArgs, GlobalArgs, IngestArgs, LakeArgs, LogFormat, MaintenanceArgs, OptimizeArgs, PublishArgs, QueueArgs,
+    SelectArgs, VacuumArgs, VerifyArgs,
 };
 use super::config::FileConfig;
 
@@ -26,6 +26,9 @@ const DEFAULT_MEMORY: u64 = 512 << 20;
 
 /// How long a run goes on with maintenance before it leaves the rest to the next, in seconds.
 const MAINTENANCE_SECONDS: u64 = 300;
+
+/// Seconds that a message of a followed queue waits for others.
+const DEFAULT_COMMIT_SECONDS: u64 = 60;
 
 /// What every command knows.
 #[derive(Debug, Clone)]
@@ -79,15 +82,9 @@ impl Settings {
     /// # Errors
     /// `Usage` where none is named.
     pub fn lake(&self, args: LakeArgs) -> Result<LakeOptions> {
-        let location = args.lake.or_else(|| self.file.lake.clone()).ok_or_else(|| {
+        self.optional_lake(args).ok_or_else(|| {
             Error::new(ErrorKind::Usage, "no lake is named").hint("add --lake FOLDER or --lake s3://bucket/prefix")
-        })?;
-        Ok(LakeOptions { location, aws: self.aws.clone() })
-    }
-
-    /// The lake to work on, where one is named.
-    pub fn optional_lake(&self, args: LakeArgs) -> Option<LakeOptions> {
-        self.lake(args).ok()
+        })
     }
 
     /// The source to read.
@@ -95,10 +92,9 @@ impl Settings {
     /// # Errors
     /// `Usage` where none is named.
     pub fn source(&self, source: Option<String>) -> Result<SourceOptions> {
-        let location = source.or_else(|| self.file.source.clone()).ok_or_else(|| {
+        self.optional_source(source).ok_or_else(|| {
             Error::new(ErrorKind::Usage, "no source is named").hint("give s3://bucket/prefix, a folder or a file")
-        })?;
-        Ok(SourceOptions { location, aws: self.aws.clone() })
+        })
     }
 
     /// Bounds of a query.
@@ -156,7 +152,9 @@ impl Settings {
     /// What a vacuum keeps.
     pub fn vacuum(&self, args: &VacuumArgs) -> VacuumOptions {
         let days = args.version_days.or(self.file.version_days);
-        days.map_or_else(VacuumOptions::default, |days| VacuumOptions { retention: Duration::days(days.into()) })
+        days.map_or_else(VacuumOptions::default, |days| VacuumOptions {
+            retention: chrono::Duration::days(days.into()),
+        })
     }
 
     /// Days that are kept.
@@ -174,24 +172,69 @@ impl Settings {
             optimize: self.optimize(&args.optimize),
             vacuum: self.vacuum(&args.vacuum),
             retain_days: self.retain_days(args.retain_days),
-            budget: std::time::Duration::from_secs(seconds),
+            budget: Duration::from_secs(seconds),
+        })
+    }
+
+    /// Which objects are read.
+    fn selection(&self, args: &SelectArgs) -> Result<Selection> {
+        let either = |flag: &Vec<String>, file: &Vec<String>| if flag.is_empty() { file.clone() } else { flag.clone() };
+        Ok(Selection {
+            accounts: either(&args.account, &self.file.account).into_iter().collect(),
+            regions: either(&args.trail_region, &self.file.trail_region).into_iter().collect(),
+            names: Names::new(&either(&args.include, &self.file.include), &either(&args.exclude, &self.file.exclude))?,
+            ..Selection::default()
         })
     }
 
     /// Bounds of an ingest.
-    pub fn ingest(&self, args: &IngestArgs) -> IngestOptions {
+    ///
+    /// # Errors
+    /// `Usage` where a pattern is wrong.
+    pub fn ingest(&self, args: &IngestArgs) -> Result<IngestOptions> {
         let default = IngestOptions::default();
         let size = |flag: Option<super::config::Size>, file: Option<super::config::Size>, default: u64| {
             flag.or(file).map_or(default, |size| size.0)
         };
-        IngestOptions {
+        Ok(IngestOptions {
             threads: self.threads,
             concurrency: args.concurrency.or(self.file.concurrency).unwrap_or(default.concurrency),
             memory_limit: self.memory_limit,
             max_object_size: size(args.max_object_size, self.file.max_object_size, default.max_object_size),
             commit_bytes: size(args.commit_bytes, self.file.commit_bytes, default.commit_bytes),
             hashing: if self.verifies(args) { Hashing::On } else { Hashing::Off },
+            selection: self.selection(&args.select)?,
+            relist: Relist {
+                days: args.select.relist_days.or(self.file.relist_days).unwrap_or(default.relist.days),
+                all: args.select.relist_all,
+            },
+        })
+    }
+
+    /// The queue to read, if any, and when to end.
+    ///
+    /// # Errors
+    /// `Usage` where a queue is to be followed and none is named.
+    pub fn queue(&self, args: &QueueArgs) -> Result<Option<(String, Until)>> {
+        let url = args.sqs_queue_url.clone().or_else(|| self.file.sqs_queue_url.clone());
+        if args.follow && url.is_none() {
+            return Err(Error::new(ErrorKind::Usage, "only a queue can be followed").hint("add --sqs-queue-url URL"));
         }
+        let seconds = args.commit_seconds.or(self.file.commit_seconds).unwrap_or(DEFAULT_COMMIT_SECONDS);
+        let until = if args.follow { Until::Stopped(Duration::from_secs(seconds)) } else { Until::Empty };
+        Ok(url.map(|url| (url, until)))
+    }
+
+    /// The source, where one is named.
+    pub fn optional_source(&self, source: Option<String>) -> Option<SourceOptions> {
+        let location = source.or_else(|| self.file.source.clone())?;
+        Some(SourceOptions { location, aws: self.aws.clone() })
+    }
+
+    /// The lake, where one is named.
+    pub fn optional_lake(&self, args: LakeArgs) -> Option<LakeOptions> {
+        let location = args.lake.or_else(|| self.file.lake.clone())?;
+        Some(LakeOptions { location, aws: self.aws.clone() })
     }
 
     /// Whether an ingest is followed by a verification.
@@ -200,8 +243,11 @@ impl Settings {
     }
 
     /// Bounds of the verification that follows an ingest.
-    pub fn verify_after(&self, args: &IngestArgs) -> VerifyOptions {
-        let IngestOptions { threads, concurrency, max_object_size, .. } = self.ingest(args);
-        VerifyOptions { threads, concurrency, max_object_size, ..VerifyOptions::default() }
+    ///
+    /// # Errors
+    /// As [`Settings::ingest`].
+    pub fn verify_after(&self, args: &IngestArgs) -> Result<VerifyOptions> {
+        let IngestOptions { threads, concurrency, max_object_size, .. } = self.ingest(args)?;
+        Ok(VerifyOptions { threads, concurrency, max_object_size, ..VerifyOptions::default() })
     }
 }

@@ -69,7 +69,7 @@ pub async fn check(settings: &Settings, args: &IngestArgs) -> anyhow::Result<Opt
         return Ok(None);
     }
     let keys = keys(settings, &args.public_keys).await?;
-    Ok(Some(Check { keys, options: settings.verify_after(args) }))
+    Ok(Some(Check { keys, options: settings.verify_after(args)? }))
 }
 
 /// The summary and the problems, for people.

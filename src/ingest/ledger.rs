@@ -11,6 +11,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use chrono::{DateTime, Utc};
+use futures::StreamExt;
 use sha2::{Digest, Sha256};
 
 use super::worker::{ObjectDone, Status};
@@ -20,6 +21,10 @@ use crate::event::Reject;
 use crate::lake::Lake;
 use crate::schema::{OBJECTS, REJECTS, Table};
 use crate::source::ObjectInfo;
+use crate::table::{DataFile, TableSnapshot};
+
+/// Files of the ledger read at the same time.
+const FILES_AT_ONCE: usize = 16;
 
 /// Names and versions of objects, 16 bytes each.
 #[derive(Default)]
@@ -35,33 +40,50 @@ impl Known {
         self.0.contains(&fingerprint(&object.name, &object.version))
     }
 
-    pub(super) fn insert(&mut self, object: &ObjectInfo) {
-        self.0.insert(fingerprint(&object.name, &object.version));
+    /// Adds others.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.0.extend(other.0);
     }
 
-    async fn read(lake: &Lake, table: &'static Table, columns: [&str; 2]) -> Result<Self> {
-        let snapshot = lake.snapshot(table).await?;
-        let files: Vec<_> = snapshot.files.iter().collect();
-        let mut known = Self::default();
-        lake.scan(table, &snapshot, &files, &columns, |batch| {
-            let texts = columns.map(|name| batch.column_by_name(name).map(|column| column.as_string::<i32>().clone()));
-            if let [Some(names), Some(versions)] = texts {
-                known.0.extend((0..names.len()).map(|row| fingerprint(names.value(row), versions.value(row))));
-            }
-        })
-        .await?;
-        Ok(known)
+    /// Reads some files of a table, several at a time: a day of the ledger has a small one per commit.
+    async fn read(
+        lake: &Lake,
+        table: &'static Table,
+        snapshot: &TableSnapshot,
+        files: &[&DataFile],
+        columns: [&str; 2],
+    ) -> Result<Self> {
+        let reads = files.iter().map(|&file| async move {
+            let mut known = Self::default();
+            lake.scan(table, snapshot, &[file], &columns, |batch| {
+                let texts =
+                    columns.map(|name| batch.column_by_name(name).map(|column| column.as_string::<i32>().clone()));
+                if let [Some(names), Some(versions)] = texts {
+                    known.0.extend((0..names.len()).map(|row| fingerprint(names.value(row), versions.value(row))));
+                }
+            })
+            .await
+            .map(|()| known)
+        });
+        let mut all = Self::default();
+        let mut reads = futures::stream::iter(reads).buffer_unordered(FILES_AT_ONCE);
+        while let Some(known) = reads.next().await {
+            all.merge(known?);
+        }
+        Ok(all)
     }
 }
 
-/// Objects that need not be read again.
-pub(super) async fn known_objects(lake: &Lake) -> Result<Known> {
-    Known::read(lake, &OBJECTS, ["key", "version"]).await
+/// Objects that need not be read again, by some of the ledger's files.
+pub(super) async fn known_objects(lake: &Lake, snapshot: &TableSnapshot, files: &[&DataFile]) -> Result<Known> {
+    Known::read(lake, &OBJECTS, snapshot, files, ["key", "version"]).await
 }
 
 /// Objects whose rejects are kept already.
 async fn known_rejects(lake: &Lake) -> Result<Known> {
-    Known::read(lake, &REJECTS, ["object", "version"]).await
+    let snapshot = lake.snapshot(&REJECTS).await?;
+    let files: Vec<_> = snapshot.files.iter().collect();
+    Known::read(lake, &REJECTS, &snapshot, &files, ["object", "version"]).await
 }
 
 /// Keeps the rejects of a batch. A run that died before it entered the objects has left theirs, so those are skipped.

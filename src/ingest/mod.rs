@@ -6,14 +6,19 @@
 //! A commit is made of a bounded batch of objects: first the events, then the rejects, then the ledger. Events are in
 //! the lake once because each is checked against the lake's own events; the ledger only saves reading objects again.
 
+mod dry;
+mod known;
 mod ledger;
+mod listings;
+mod plan;
+mod queue;
 mod seen;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow::array::{Array, AsArray, BooleanArray};
 use chrono::{DateTime, Utc};
@@ -23,6 +28,8 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+pub use dry::{DryRun, Share, dry_run};
+pub use queue::{QueueCounts, Until, ingest_queue};
 pub use worker::{Hashing, StageSeconds};
 
 use crate::batch::time::days;
@@ -30,8 +37,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EventKey, Tally};
 use crate::lake::{Base, EncodedFile, FileWriter, Lake, rewrite_of};
 use crate::schema::{EVENTS, REJECTS};
-use crate::source::{Kind, ObjectInfo, Payload, Source};
+use crate::source::{Kind, ObjectInfo, Payload, Selection, Source};
 use crate::table::{DataFile, TableSnapshot};
+use plan::Plan;
 use seen::Seen;
 use worker::{BatchResult, ObjectDone, Status, Worker};
 
@@ -50,6 +58,25 @@ pub struct IngestOptions {
     pub commit_bytes: u64,
     /// Whether the hash of every object is kept.
     pub hashing: Hashing,
+    /// Which objects of the source.
+    pub selection: Selection,
+    /// Which of them are looked for again.
+    pub relist: Relist,
+}
+
+/// What is listed although it was listed before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Relist {
+    /// Days before today, of which objects may still come late.
+    pub days: u32,
+    /// Everything.
+    pub all: bool,
+}
+
+impl Default for Relist {
+    fn default() -> Self {
+        Self { days: 3, all: false }
+    }
 }
 
 impl Default for IngestOptions {
@@ -61,6 +88,8 @@ impl Default for IngestOptions {
             max_object_size: crate::decode::DEFAULT_LIMIT,
             commit_bytes: 64 << 20,
             hashing: Hashing::Off,
+            selection: Selection::default(),
+            relist: Relist::default(),
         }
     }
 }
@@ -78,6 +107,13 @@ impl Stop {
     /// Whether it was asked.
     pub fn is_requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// Returns soon after it was asked.
+    pub async fn requested(&self) {
+        while !self.is_requested() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 }
 
@@ -110,6 +146,10 @@ pub struct ObjectCounts {
     pub failed: u64,
     /// Not logs, by kind.
     pub skipped: BTreeMap<Kind, u64>,
+    /// Logs that the filters left out, as far as they were listed at all.
+    pub filtered: u64,
+    /// Folders of accounts that hold no logs (digests, other services) and were not listed, by their name.
+    pub left_out: BTreeMap<String, u64>,
 }
 
 /// Bytes read.
@@ -146,6 +186,9 @@ pub struct IngestReport {
     pub version: i64,
     /// List requests.
     pub list_requests: u64,
+    /// Messages, where a queue was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueCounts>,
     /// Ended early on request; the rest is left for the next run.
     pub interrupted: bool,
     /// What failed, the first hundred in words.
@@ -197,62 +240,28 @@ pub async fn ingest(
 ) -> Result<IngestReport> {
     let started = Instant::now();
     let mut report = IngestReport::default();
-    let todo = objects_to_read(source, lake, &mut report).await?;
+    let mut plan = Plan::start(source, Some(lake), options, now).await?;
     let mut run = Run::new(lake, options, now).await?;
-    let mut progress = Progress { objects: todo.len() as u64, done: 0 };
-    for batch in batches(&todo, options.commit_bytes) {
+    let mut progress = Progress::default();
+    loop {
+        let batch = plan.next(options.commit_bytes, &mut report).await?;
+        if batch.is_empty() {
+            break;
+        }
         if stop.is_requested() {
             report.interrupted = true;
             break;
         }
-        run.batch(source, batch, &mut report).await?;
-        progress.done += batch.len() as u64;
+        run.batch(source, &batch, &mut report).await?;
+        progress = Progress { objects: plan.found(), done: progress.done + batch.len() as u64 };
         observer(progress);
+    }
+    if !report.interrupted {
+        plan.remember(lake, options, now).await?;
     }
     report.version = run.snapshot.version;
     report.seconds.total = started.elapsed().as_secs_f64();
     Ok(report)
-}
-
-async fn objects_to_read(source: &Source, lake: &Lake, report: &mut IngestReport) -> Result<Vec<ObjectInfo>> {
-    let started = Instant::now();
-    let listing = source.list().await?;
-    let mut known = ledger::known_objects(lake).await?;
-    report.objects.listed = listing.objects.len() as u64;
-    report.objects.skipped = listing.skipped;
-    report.list_requests = listing.requests;
-    for what in listing.unreadable {
-        report.fail(what);
-    }
-    let mut todo = listing.objects;
-    if let Some(first_day) = lake.first_day().await? {
-        todo.retain(|object| object.date >= first_day);
-        report.objects.expired = report.objects.listed - todo.len() as u64;
-    }
-    let kept = todo.len() as u64;
-    todo.retain(|object| {
-        let new = !known.contains(object);
-        known.insert(object);
-        new
-    });
-    report.objects.known = kept - todo.len() as u64;
-    report.seconds.list = started.elapsed().as_secs_f64();
-    Ok(todo)
-}
-
-/// Objects that are committed together: as many as have `limit` bytes, at least one.
-fn batches(objects: &[ObjectInfo], limit: u64) -> impl Iterator<Item = &[ObjectInfo]> {
-    let mut rest = objects;
-    std::iter::from_fn(move || {
-        let mut bytes = 0u64;
-        let over = rest.iter().position(|object| {
-            bytes = bytes.saturating_add(object.bytes);
-            bytes > limit
-        });
-        let (batch, after) = rest.split_at(over.unwrap_or(rest.len()).max(1).min(rest.len()));
-        rest = after;
-        (!batch.is_empty()).then_some(batch)
-    })
 }
 
 /// An object on its way to a worker, with the share of memory that its bytes take.
@@ -284,7 +293,13 @@ impl<'r> Run<'r> {
         Ok(Self { lake, options, now, snapshot, seen: Arc::default(), workers })
     }
 
-    async fn batch(&mut self, source: &Source, objects: &[ObjectInfo], report: &mut IngestReport) -> Result<()> {
+    /// Reads some objects and commits them; answers the names of those that could not be read this time.
+    async fn batch(
+        &mut self,
+        source: &Source,
+        objects: &[ObjectInfo],
+        report: &mut IngestReport,
+    ) -> Result<HashSet<String>> {
         let result = self.work(source, objects, report).await?;
         let mut tally = Tally::default();
         result.done.iter().for_each(|done| tally.add(done.tally));
@@ -304,7 +319,8 @@ impl<'r> Run<'r> {
             *report.rejects_by_reason.entry(reject.reason.to_string()).or_default() += 1;
         }
         lock(&self.seen)?.next_batch(self.options.memory_limit / 2);
-        Ok(())
+        let failed = result.done.into_iter().filter(|done| matches!(done.status, Status::Failed(_)));
+        Ok(failed.map(|done| done.object.name).collect())
     }
 
     fn account(&self, done: &[ObjectDone], report: &mut IngestReport) {
@@ -507,21 +523,4 @@ fn new_events(batch: &arrow::array::RecordBatch, known: &HashSet<EventKey>) -> B
         _ => None,
     };
     (0..batch.num_rows()).map(|row| Some(key(row).is_none_or(|key| !known.contains(&key)))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn object(bytes: u64) -> ObjectInfo {
-        ObjectInfo { name: String::new(), bytes, version: String::new(), date: chrono::NaiveDate::default() }
-    }
-
-    #[test]
-    fn batches_are_bounded_and_whole() {
-        let objects: Vec<ObjectInfo> = [5, 5, 5, 100, 1, 1].map(object).to_vec();
-        let sizes: Vec<usize> = batches(&objects, 10).map(<[ObjectInfo]>::len).collect();
-        assert_eq!(sizes, [2, 1, 1, 2]);
-        assert_eq!(batches(&[], 10).count(), 0);
-    }
 }

@@ -63,16 +63,33 @@ impl Lake {
         date: NaiveDate,
         batches: &[RecordBatch],
     ) -> Result<i64> {
+        self.replace_rows(table, Some(date), batches).await
+    }
+
+    /// Replaces all rows of a table in one commit, and answers the version.
+    ///
+    /// # Errors
+    /// As [`Lake::replace_partition`].
+    pub async fn replace(&self, table: &'static Table, batches: &[RecordBatch]) -> Result<i64> {
+        self.replace_rows(table, None, batches).await
+    }
+
+    async fn replace_rows(
+        &self,
+        table: &'static Table,
+        date: Option<NaiveDate>,
+        batches: &[RecordBatch],
+    ) -> Result<i64> {
         let batches: Vec<RecordBatch> = batches.iter().filter(|batch| batch.num_rows() > 0).cloned().collect();
         let files = tokio::task::spawn_blocking(move || file::encode(table, &batches)).await.map_err(joined)??;
         let staged = self.stage(table, &files).await?;
-        let day = date.to_string();
+        let day = date.map(|date| date.to_string());
         let operation = DeltaOperation::Write {
             mode: SaveMode::Overwrite,
             partition_by: table.partition.map(|name| vec![name.to_owned()]),
-            predicate: table.partition.map(|name| format!("{name} = '{date}'")),
+            predicate: table.partition.zip(date).map(|(name, date)| format!("{name} = '{date}'")),
         };
-        let gives_way = |file: &DataFile| file.partition.as_deref() == Some(day.as_str());
+        let gives_way = |file: &DataFile| day.is_none() || file.partition == day;
         let swap = Swap { staged: &staged, gives_way: &gives_way, expected: None, data_change: true, operation };
         self.swap(table, swap).await.map(|swapped| swapped.version)
     }

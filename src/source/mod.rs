@@ -2,15 +2,19 @@
 //!
 //! Owns: listing, reading with retries, and telling log objects from others.
 //! Refuses: to look inside an object.
-//! Invariant: every object under the source is listed, as a log to read or as one skipped by kind.
+//! Invariant: every object under the source is accounted for; see `listing`.
 
 mod described;
 mod digests;
 pub mod folder;
-mod key;
+pub mod key;
+mod layout;
+mod listing;
+pub mod notice;
+mod queue;
 mod s3;
+mod select;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -19,6 +23,10 @@ use chrono::NaiveDate;
 pub use described::{Described, Root};
 pub use digests::{DayRange, DigestListing};
 pub use key::{Kind, date};
+pub use layout::region_prefix;
+pub use listing::{Finished, ListOptions, Listing, Page, Totals};
+pub use queue::{MAX_BATCH, Message, Queue};
+pub use select::{Names, Selection};
 
 use crate::aws::AwsOptions;
 use crate::error::{Error, ErrorKind, Result};
@@ -43,33 +51,6 @@ pub struct ObjectInfo {
     pub version: String,
     /// The UTC day it belongs to.
     pub date: NaiveDate,
-}
-
-/// What a source holds.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Listing {
-    /// Log objects, by day, then name: objects of a day are read together, so that its events are written together.
-    pub objects: Vec<ObjectInfo>,
-    /// Objects that are no logs, by kind.
-    pub skipped: BTreeMap<Kind, u64>,
-    /// Requests (or folders) it took.
-    pub requests: u64,
-    /// What could not be listed, and why: its objects are left for the next run.
-    pub unreadable: Vec<String>,
-}
-
-impl Listing {
-    fn note(&mut self, key: &str, object: impl FnOnce(Option<NaiveDate>) -> ObjectInfo) {
-        match key::kind(key) {
-            Kind::Log => self.objects.push(object(key::date(key))),
-            other => *self.skipped.entry(other).or_default() += 1,
-        }
-    }
-
-    fn sort(mut self) -> Self {
-        self.objects.sort_by(|a, b| (a.date, &a.name).cmp(&(b.date, &b.name)));
-        self
-    }
 }
 
 /// The bytes of an object, or where a worker finds them.
@@ -105,16 +86,36 @@ impl Source {
         }
     }
 
-    /// Lists every object.
+    /// Every bucket that the credentials may read, for objects that are named by others.
+    pub async fn anywhere(aws: &AwsOptions) -> Self {
+        Self::S3(s3::S3Source::anywhere(aws).await)
+    }
+
+    /// Starts to list the objects that are asked for.
+    pub fn list(&self, options: ListOptions) -> Listing {
+        match self {
+            Self::S3(source) => source.list(options),
+            Self::Folder(source) => source.list(options),
+        }
+    }
+
+    /// Whether an object of this full name is under the source.
+    pub fn covers(&self, name: &str) -> bool {
+        match self {
+            Self::S3(source) => source.covers(name),
+            Self::Folder(_) => false,
+        }
+    }
+
+    /// Size, version and day of an object in a bucket of which no more than the name is known.
     ///
     /// # Errors
-    /// Where the source as a whole cannot be listed.
-    pub async fn list(&self) -> Result<Listing> {
-        let listing = match self {
-            Self::S3(source) => source.list().await?,
-            Self::Folder(source) => source.list()?,
-        };
-        Ok(listing.sort())
+    /// `NotFound` or `Denied`, or where it cannot be answered now.
+    pub async fn look(&self, name: &str) -> Result<ObjectInfo> {
+        match self {
+            Self::S3(source) => source.look(name).await,
+            Self::Folder(_) => Err(Error::new(ErrorKind::Usage, format!("{name} is not in a bucket"))),
+        }
     }
 
     /// Fetches an object, repeating what may succeed the next time.

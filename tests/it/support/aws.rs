@@ -163,6 +163,117 @@ impl Aws {
     }
 }
 
+/// How a bucket's notices get into a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// By S3 itself.
+    Direct,
+    /// By a topic that puts them into its envelope.
+    Topic,
+    /// By a topic that delivers them as they are.
+    RawTopic,
+    /// By EventBridge.
+    Bridge,
+}
+
+/// A queue of notices.
+#[derive(Debug, Clone)]
+pub struct Notices {
+    pub url: String,
+    pub arn: String,
+}
+
+impl Aws {
+    /// Makes a queue with some attributes.
+    pub async fn notices(&self, name: &str, attributes: &[(QueueAttributeName, &str)]) -> Notices {
+        let mut request = self.sqs.create_queue().queue_name(name);
+        for (attribute, value) in attributes {
+            request = request.attributes(attribute.clone(), *value);
+        }
+        let url = request.send().await.expect("makes a queue").queue_url.expect("has a url");
+        let arn = self.queue_arn(&url).await;
+        Notices { url, arn }
+    }
+
+    /// Makes a bucket tell a queue of its objects.
+    pub async fn notify(&self, endpoint: &str, bucket: &str, queue: &Notices, way: Way) {
+        use aws_sdk_s3::types::{
+            Event, EventBridgeConfiguration, NotificationConfiguration, QueueConfiguration, TopicConfiguration,
+        };
+        let made = Event::from("s3:ObjectCreated:*");
+        let configuration = NotificationConfiguration::builder();
+        let configuration = match way {
+            Way::Direct => configuration.queue_configurations(
+                QueueConfiguration::builder().queue_arn(&queue.arn).events(made).build().expect("is whole"),
+            ),
+            Way::Topic | Way::RawTopic => {
+                let topic = self.topic(bucket, Order::Standard).await;
+                let subscription = self.sns.subscribe().topic_arn(&topic).protocol("sqs").endpoint(&queue.arn);
+                let raw = (way == Way::RawTopic).to_string();
+                subscription.attributes("RawMessageDelivery", raw).send().await.expect("subscribes");
+                configuration.topic_configurations(
+                    TopicConfiguration::builder().topic_arn(topic).events(made).build().expect("is whole"),
+                )
+            }
+            Way::Bridge => {
+                let pattern = format!(r#"{{"source":["aws.s3"],"detail":{{"bucket":{{"name":["{bucket}"]}}}}}}"#);
+                events(endpoint, "PutRule", &serde_json::json!({"Name": bucket, "EventPattern": pattern}));
+                let targets = serde_json::json!([{"Id": "1", "Arn": queue.arn}]);
+                events(endpoint, "PutTargets", &serde_json::json!({"Rule": bucket, "Targets": targets}));
+                configuration.event_bridge_configuration(EventBridgeConfiguration::builder().build())
+            }
+        };
+        let request = self.s3.put_bucket_notification_configuration().bucket(bucket);
+        request.notification_configuration(configuration.build()).send().await.expect("notifies");
+    }
+
+    /// Puts a message into a queue.
+    pub async fn send(&self, queue: &Notices, body: &str) {
+        self.sqs.send_message().queue_url(&queue.url).message_body(body).send().await.expect("sends");
+    }
+
+    /// Messages of a queue, in sight and out of sight.
+    pub async fn count(&self, queue: &Notices) -> [u32; 2] {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let request = self.sqs.get_queue_attributes().queue_url(&queue.url);
+        let answer = request.set_attribute_names(Some(names.to_vec())).send().await.expect("reads attributes");
+        let attributes = answer.attributes.expect("has attributes");
+        names.map(|name| attributes[&name].parse().expect("a number"))
+    }
+
+    /// Waits until a queue has so many messages, in sight or not.
+    pub async fn wait_for(&self, queue: &Notices, messages: u32) {
+        for _ in 0..600 {
+            if self.count(queue).await.iter().sum::<u32>() == messages {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{} has {:?} messages, not {messages}", queue.url, self.count(queue).await);
+    }
+}
+
+/// A call of EventBridge, of which there is no client here.
+fn events(endpoint: &str, action: &str, body: &serde_json::Value) {
+    use std::io::{Read, Write};
+    let (host, body) = (endpoint.trim_start_matches("http://"), body.to_string());
+    let mut server = std::net::TcpStream::connect(host).expect("connects");
+    let credential = "Credential=test/20260101/us-east-1/events/aws4_request, SignedHeaders=host, Signature=0";
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {}\r\n\
+         Content-Type: application/x-amz-json-1.1\r\nX-Amz-Date: 20260101T000000Z\r\n\
+         X-Amz-Target: AWSEvents.{action}\r\nAuthorization: AWS4-HMAC-SHA256 {credential}\r\n\r\n",
+        body.len()
+    );
+    server.write_all(&[head.as_bytes(), body.as_bytes()].concat()).expect("asks");
+    let mut answer = String::new();
+    server.read_to_string(&mut answer).expect("answers");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{action}: {answer}");
+}
+
 impl Received {
     fn read(envelope: &str) -> Self {
         let envelope: serde_json::Value = serde_json::from_str(envelope).expect("sns's envelope is json");

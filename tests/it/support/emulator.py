@@ -41,7 +41,7 @@ def environment(port, folder):
     own = {
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),
-        "SERVICES": "s3,sqs,sns,sts,iam,kms",
+        "SERVICES": "s3,sqs,sns,events,sts,iam,kms",
         "LOG_LEVEL": "WARNING",
         "TMPDIR": folder,
         "S3_DATA_DIR": os.path.join(folder, "s3"),

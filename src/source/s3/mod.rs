@@ -3,6 +3,8 @@
 //! The SDK repeats a request up to the response's headers; what can fail after them (a body that stalls, breaks off or
 //! ends early) is repeated here, together with the request.
 
+mod list;
+
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -11,10 +13,11 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::Object;
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
-use chrono::{DateTime, NaiveDate};
+use chrono::DateTime;
 
+use super::ObjectInfo;
 use super::described::{Described, lower_case};
-use super::{Listing, ObjectInfo};
+use super::listing::{self, ListOptions, Listing};
 use crate::aws::{self, AwsOptions};
 use crate::error::{Error, ErrorKind, Result, chain};
 
@@ -35,6 +38,11 @@ impl S3Source {
         if bucket.is_empty() {
             return Err(Error::new(ErrorKind::Usage, "the source's bucket is missing").hint("write s3://bucket/prefix"));
         }
+        Ok(Self { bucket: bucket.to_owned(), prefix: prefix.to_owned(), ..Self::anywhere(options).await })
+    }
+
+    /// Every bucket that may be read: objects are fetched by their names, and nothing is listed.
+    pub(super) async fn anywhere(options: &AwsOptions) -> Self {
         let shared = aws::load(options).await;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(10))
@@ -44,31 +52,12 @@ impl S3Source {
             .force_path_style(options.endpoint_url.is_some() || shared.endpoint_url().is_some())
             .timeout_config(timeouts)
             .build();
-        Ok(Self { client: Client::from_conf(config), bucket: bucket.to_owned(), prefix: prefix.to_owned() })
+        Self { client: Client::from_conf(config), bucket: String::new(), prefix: String::new() }
     }
 
-    pub(super) async fn list(&self) -> Result<Listing> {
-        let mut listing = Listing::default();
-        let mut pages = self.client.list_objects_v2().bucket(&self.bucket).prefix(&self.prefix).into_paginator().send();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| self.failed("cannot list", &self.prefix, &error))?;
-            listing.requests += 1;
-            for object in page.contents() {
-                let Some(key) = object.key() else { continue };
-                listing.note(key, |date| self.info(key, object, date));
-            }
-        }
-        Ok(listing)
-    }
-
-    fn info(&self, key: &str, object: &Object, date: Option<NaiveDate>) -> ObjectInfo {
-        let modified = object.last_modified().and_then(|time| DateTime::from_timestamp(time.secs(), 0));
-        ObjectInfo {
-            name: format!("s3://{}/{key}", self.bucket),
-            bytes: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
-            version: object.e_tag().unwrap_or_default().trim_matches('"').to_owned(),
-            date: date.or(modified.map(|time| time.date_naive())).unwrap_or_default(),
-        }
+    pub(super) fn list(&self, options: ListOptions) -> Listing {
+        let source = self.clone();
+        Listing::start(|pages| list::list(source, options, pages))
     }
 
     pub(super) fn bucket(&self) -> &str {
@@ -79,8 +68,36 @@ impl S3Source {
         &self.prefix
     }
 
+    /// The full name of a key or prefix.
     pub(super) fn name(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.bucket)
+    }
+
+    /// Whether an object of this name is under the source.
+    pub(super) fn covers(&self, name: &str) -> bool {
+        self.bucket.is_empty() || name.starts_with(&self.name(&self.prefix))
+    }
+
+    fn info(&self, key: &str, object: &Object) -> ObjectInfo {
+        let modified = object.last_modified().and_then(|time| DateTime::from_timestamp(time.secs(), 0));
+        ObjectInfo {
+            name: self.name(key),
+            bytes: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+            version: object.e_tag().unwrap_or_default().trim_matches('"').to_owned(),
+            date: listing::day(key, || modified.map(|time| time.date_naive()).unwrap_or_default()),
+        }
+    }
+
+    pub(super) async fn fetch(&self, object: &ObjectInfo) -> Result<Bytes> {
+        let (bucket, key) = split(&object.name)?;
+        let get = || self.get(bucket, key, object.bytes);
+        get.retry(again()).when(Error::is_transient).await.map(|described| described.bytes)
+    }
+
+    /// Fetches an object of this or another bucket by its name.
+    pub(super) async fn describe(&self, name: &str) -> Result<Described> {
+        let (bucket, key) = split(name).unwrap_or((&self.bucket, name));
+        (|| self.get(bucket, key, 0)).retry(again()).when(Error::is_transient).await
     }
 
     /// The folders right below a prefix, and the requests that it took.
@@ -88,7 +105,7 @@ impl S3Source {
         let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).delimiter("/");
         let (mut pages, mut folders, mut requests) = (request.into_paginator().send(), Vec::new(), 0);
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| self.failed("cannot list", prefix, &error))?;
+            let page = page.map_err(|error| failed("cannot list", &self.name(prefix), &error))?;
             requests += 1;
             folders.extend(page.common_prefixes().iter().filter_map(|folder| folder.prefix().map(str::to_owned)));
         }
@@ -105,7 +122,7 @@ impl S3Source {
         let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).set_start_after(after);
         let mut pages = request.into_paginator().send();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| self.failed("cannot list", prefix, &error))?;
+            let page = page.map_err(|error| failed("cannot list", &self.name(prefix), &error))?;
             if !visit(page.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect()) {
                 break;
             }
@@ -113,32 +130,29 @@ impl S3Source {
         Ok(())
     }
 
-    pub(super) async fn fetch(&self, object: &ObjectInfo) -> Result<Bytes> {
-        let key = object.name.strip_prefix(&format!("s3://{}/", self.bucket)).unwrap_or(&object.name);
-        self.again(|| self.get(&self.bucket, key, object.bytes)).await.map(|described| described.bytes)
-    }
-
-    /// Fetches an object of this or another bucket by its name.
-    pub(super) async fn describe(&self, name: &str) -> Result<Described> {
-        let name = name.strip_prefix("s3://").unwrap_or(name);
-        let (bucket, key) = name.split_once('/').unwrap_or((&self.bucket, name));
-        self.again(|| self.get(bucket, key, 0)).await
-    }
-
-    async fn again<F: Future<Output = Result<Described>>>(&self, get: impl FnMut() -> F) -> Result<Described> {
-        let policy = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(100))
-            .with_max_delay(Duration::from_secs(10))
-            .with_max_times(RETRIES)
-            .with_jitter();
-        get.retry(policy).when(Error::is_transient).await
+    /// Size, version and day of an object of which no more than the name is known.
+    pub(super) async fn look(&self, name: &str) -> Result<ObjectInfo> {
+        let (bucket, key) = split(name)?;
+        let look = || async {
+            let answer = self.client.head_object().bucket(bucket).key(key).send().await;
+            answer.map_err(|error| failed("cannot look at", name, &error))
+        };
+        let found = look.retry(again()).when(Error::is_transient).await?;
+        let modified = found.last_modified().and_then(|time| DateTime::from_timestamp(time.secs(), 0));
+        Ok(ObjectInfo {
+            name: name.to_owned(),
+            bytes: found.content_length().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+            version: found.e_tag().unwrap_or_default().trim_matches('"').to_owned(),
+            date: listing::day(key, || modified.map(|time| time.date_naive()).unwrap_or_default()),
+        })
     }
 
     async fn get(&self, bucket: &str, key: &str, listed: u64) -> Result<Described> {
+        let name = format!("s3://{bucket}/{key}");
         let request = self.client.get_object().bucket(bucket).key(key);
-        let answer = request.send().await.map_err(|error| self.failed("cannot get", key, &error))?;
+        let answer = request.send().await.map_err(|error| failed("cannot get", &name, &error))?;
         let broken = |what: String| {
-            Error::new(ErrorKind::Unavailable, format!("cannot read s3://{bucket}/{key}: {what}"))
+            Error::new(ErrorKind::Unavailable, format!("cannot read {name}: {what}"))
                 .hint("run again; it is left for the next run")
         };
         let length = answer.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(listed);
@@ -149,17 +163,32 @@ impl S3Source {
         }
         Ok(Described { bytes: body, metadata })
     }
+}
 
-    fn failed<E>(&self, what: &str, key: &str, error: &SdkError<E>) -> Error
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-    {
-        let code = error.code().unwrap_or_default().to_owned();
-        let status = error.raw_response().map(|response| response.status().as_u16());
-        let (kind, hint) = meaning(&code, status, &chain(error));
-        let message = error.message().map_or_else(|| chain(error), |message| format!("{code}: {message}"));
-        Error::new(kind, format!("{what} s3://{}/{key}: {message}", self.bucket)).hint(hint)
-    }
+/// Bucket and key of a full name.
+fn split(name: &str) -> Result<(&str, &str)> {
+    let parts = name.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
+    parts.ok_or_else(|| Error::new(ErrorKind::Internal, format!("{name} is not the name of an object in a bucket")))
+}
+
+/// Pauses between tries of a request and its answer's body.
+fn again() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(10))
+        .with_max_times(RETRIES)
+        .with_jitter()
+}
+
+fn failed<E>(what: &str, name: &str, error: &SdkError<E>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let code = error.code().unwrap_or_default().to_owned();
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let (kind, hint) = meaning(&code, status, &chain(error));
+    let message = error.message().map_or_else(|| chain(error), |message| format!("{code}: {message}"));
+    Error::new(kind, format!("{what} {name}: {message}")).hint(hint)
 }
 
 /// What an answer of S3 means for the caller, and what to do next.
