@@ -5,7 +5,7 @@
 //! Refuses: any knowledge of columns beyond the names of `schema::RECORD`.
 //! Invariant: every record of the text is visited once, or reported once as a reject, in order.
 //!
-//! The fast way cuts the array of records into chunks of about 256 KiB, so that the tape of a chunk stays in the
+//! The fast way cuts the array of records into chunks of about 64 KiB, so that the tape of a chunk stays in the
 //! processor's cache and memory does not grow with the object. A cut is made before text that looks like a record's
 //! beginning. It cannot be wrong unnoticed: inside a string the quotes would be escaped, and inside a nested value
 //! both halves are unbalanced, so that the chunk does not parse. Then, and for every other shape, the slow way takes
@@ -27,7 +27,7 @@ use record::{Slots, width};
 use split::{skip_space, string_end, trim_end, value_end};
 
 /// Bytes of text parsed together: small enough that text, copy, indexes and tape stay in the second-level cache.
-const CHUNK: usize = 256 * 1024;
+const CHUNK: usize = 64 * 1024;
 
 /// How many times over the slow way may read a text. An honest one is read once; one in which no record ends would
 /// be read once for each record.
