@@ -713,3 +713,39 @@ fn spoken(verdicts: &Value) -> Vec<(String, String)> {
     spoken.sort();
     spoken
 }
+
+/// Makes the corpus that the figures of ARCHITECTURE.md are of: 20 accounts, 5 regions, 48 hours, four log files in each.
+/// `TRAILHOUND_DIGEST_CORPUS=DIR cargo test --test it -- --ignored a_corpus_of_digests`
+#[test]
+#[ignore = "makes files for measuring"]
+fn a_corpus_of_digests() {
+    let folder = std::path::PathBuf::from(std::env::var_os("TRAILHOUND_DIGEST_CORPUS").expect("where to"));
+    let write = |key: &str, bytes: &[u8]| {
+        let path = folder.join("bucket").join(key);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    };
+    let keys = public_keys(&[SIGNERS[0].pkcs1()]).to_string();
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("keys.json"), keys).unwrap();
+    let mut number = 0;
+    for account in 0..20 {
+        for region in ["us-east-1", "us-east-2", "us-west-2", "eu-west-1", "ap-southeast-2"] {
+            let mut trail =
+                Trail::new(&format!("{:012}", 111_100_000_000u64 + account), region, "2026-01-30T00:00:00Z");
+            for _ in 0..48 {
+                let logs = [5, 20, 35, 50].map(|minute| {
+                    number += 1;
+                    let records: Vec<Value> = (number * 30..number * 30 + 30).map(record).collect();
+                    trail.log(minute, &json!({ "Records": records }).to_string())
+                });
+                let digest = trail.hour(logs.to_vec());
+                let metadata: serde_json::Map<String, Value> =
+                    digest.metadata().into_iter().map(|(name, value)| (name, value.into())).collect();
+                write(&digest.key, &gzip(&digest.text));
+                write(&format!("{}.metadata.json", digest.key), json!({ "Metadata": metadata }).to_string().as_bytes());
+                digest.logs.iter().for_each(|log| write(&log.key, &gzip(&log.text)));
+            }
+        }
+    }
+}
