@@ -77,7 +77,7 @@ impl FileWriter {
     /// # Errors
     /// As [`FileWriter::new`].
     pub fn with(table: &'static Table, profile: Profile) -> Result<Self> {
-        let writer = ArrowWriter::try_new(Vec::new(), table.file_schema(), Some(properties(profile)))
+        let writer = ArrowWriter::try_new(Vec::new(), table.file_schema(), Some(writer_properties(profile)))
             .map_err(|error| failed(table, error))?;
         Ok(Self { table, writer, rows: 0 })
     }
@@ -124,7 +124,8 @@ fn failed(table: &Table, error: parquet::errors::ParquetError) -> Error {
     Error::new(ErrorKind::Internal, format!("cannot encode a file of {}", table.name)).source(error)
 }
 
-fn properties(profile: Profile) -> WriterProperties {
+/// How Parquet files are written for a purpose.
+pub fn writer_properties(profile: Profile) -> WriterProperties {
     let level = match profile {
         Profile::Fresh => ZSTD_LEVEL,
         Profile::Compacted => COMPACTED_ZSTD_LEVEL,

@@ -36,7 +36,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 pub use commit::{Base, StagedFile};
-pub use file::{EncodedFile, FileWriter, Profile};
+pub use file::{EncodedFile, FileWriter, Profile, writer_properties};
 pub use keys::{HourKeys, hour_of};
 pub use lock::RunLock;
 pub use survey::{Garbage, LogState, ORPHAN_AGE, Reason, Survey};
