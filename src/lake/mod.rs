@@ -41,7 +41,7 @@ pub use keys::{HourKeys, hour_of};
 pub use lock::RunLock;
 pub use survey::{Garbage, LogState, ORPHAN_AGE, Reason, Survey};
 pub use swap::{Swapped, day_of, rewrite_of};
-pub use vacuum::{CHECKPOINT_WORTH, LogTended};
+pub use vacuum::LogTended;
 
 use crate::aws::AwsOptions;
 use crate::error::{Error, ErrorKind, Result};
