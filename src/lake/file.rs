@@ -32,7 +32,7 @@ const PAGE_BYTES: usize = 256 * 1024;
 const COMPACTED_ZSTD_LEVEL: i32 = 6;
 
 /// Rows of a row group of a compacted file; see ARCHITECTURE.md for what others cost.
-const COMPACTED_GROUP_ROWS: usize = 128 * 1024;
+const COMPACTED_GROUP_ROWS: usize = 64 * 1024;
 
 /// Columns of random ids, a third of a file's bytes. Their lengths apart from their text, and the text through zstd's
 /// lowest level: 18.7 bytes each, with higher levels 19.1, as plain values 20.5; 16 are random.
