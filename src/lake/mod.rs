@@ -36,12 +36,12 @@ use tokio::sync::Mutex;
 use url::Url;
 
 pub use commit::{Base, StagedFile};
-pub use file::{EncodedFile, FileWriter, Profile};
+pub use file::{EncodedFile, FileWriter, Profile, writer_properties};
 pub use keys::{HourKeys, hour_of};
 pub use lock::RunLock;
 pub use survey::{Garbage, LogState, ORPHAN_AGE, Reason, Survey};
 pub use swap::{Swapped, day_of, rewrite_of};
-pub use vacuum::{CHECKPOINT_WORTH, LogTended};
+pub use vacuum::LogTended;
 
 use crate::aws::AwsOptions;
 use crate::error::{Error, ErrorKind, Result};

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::schema::Table;
 
 /// Commits since the last checkpoint from which a new one is worth its writing.
-pub const CHECKPOINT_WORTH: u64 = 10;
+const CHECKPOINT_WORTH: u64 = 10;
 
 /// Files deleted at the same time.
 const DELETE_CONCURRENCY: usize = 16;

@@ -36,7 +36,7 @@ fn order(table: &'static Table) -> &'static [&'static str] {
 pub struct TableOptimized {
     /// Its name.
     pub table: String,
-    /// Commits: one per day and 2 GiB.
+    /// Commits: one per day, and per eight times the target size.
     pub commits: u64,
     /// Rows that were written anew.
     pub rows: u64,

@@ -19,7 +19,7 @@ const MANY_FILES: usize = 8;
 const SHARE: u64 = 4;
 
 /// Input of one sort, as a multiple of the target size: bounds the room that it takes in the temporary folder.
-const GROUP_TARGETS: u64 = 16;
+const GROUP_TARGETS: u64 = 8;
 
 /// Which files are rewritten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,6 +204,6 @@ mod tests {
     fn a_sort_is_bounded() {
         let files = (0..50).map(|number| file(Some("2026-01-01"), &format!("part-{number:02}.parquet"), 90)).collect();
         let sizes: Vec<_> = due(&snapshot(&EVENTS, files), &options()).iter().map(|(_, files)| files.len()).collect();
-        assert_eq!(sizes, [17, 17, 16]);
+        assert_eq!(sizes, [8, 8, 8, 8, 8, 8, 2]);
     }
 }

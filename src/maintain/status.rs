@@ -8,9 +8,12 @@ use serde::Serialize;
 use super::plan::{OptimizeOptions, tasks};
 use super::vacuum::VacuumOptions;
 use crate::error::Result;
-use crate::lake::{CHECKPOINT_WORTH, Lake, LogState, Survey, day_of};
+use crate::lake::{Lake, LogState, Survey, day_of};
 use crate::schema::{TABLES, Table};
 use crate::table::TableSnapshot;
+
+/// Commits since the last checkpoint from which one is overdue: commits write one by themselves before.
+const OVERDUE: u64 = 50;
 
 /// One table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -117,7 +120,7 @@ fn due(survey: &Survey, snapshot: &TableSnapshot, options: &OptimizeOptions, now
     if !survey.garbage.is_empty() {
         due.push(format!("vacuum ({} files)", survey.garbage.len()));
     }
-    if survey.version >= 0 && survey.commits_since_checkpoint() >= CHECKPOINT_WORTH.max(50) {
+    if survey.version >= 0 && survey.commits_since_checkpoint() >= OVERDUE {
         due.push("checkpoint (vacuum writes it)".to_owned());
     }
     due

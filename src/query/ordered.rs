@@ -3,7 +3,7 @@
 //! Invariant: memory is bounded by the option; what does not fit is sorted in the temporary folder.
 
 use arrow::array::RecordBatch;
-use datafusion::common::config::ConfigNonZeroUsize;
+use datafusion::common::config::{ConfigNonZeroUsize, SpillCompression};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
@@ -25,7 +25,14 @@ pub async fn ordered(
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let ctx = session(std::slice::from_ref(snapshot), options)?;
     let rows = ConfigNonZeroUsize::try_new(BATCH_ROWS).map_err(|error| fault::of(&error))?;
-    ctx.state_ref().write().config_mut().options_mut().execution.batch_size = rows;
+    {
+        let state = ctx.state_ref();
+        let mut state = state.write();
+        let execution = &mut state.config_mut().options_mut().execution;
+        execution.batch_size = rows;
+        // events as Arrow has them are near twenty times as large as in their files
+        execution.spill_compression = SpillCompression::Lz4Frame;
+    }
     let rows = execute(&ctx, &sql(snapshot, order)).await?;
     Ok(rows.map_err(|error| fault::of(&error)).boxed())
 }

@@ -1,6 +1,6 @@
 """Reads a lake with programs that know nothing of trailhound.
 
-usage: interop.py LAKE
+usage: interop.py LAKE [VERSION]
 
 Prints one JSON object: for deltalake with pyarrow, and for DuckDB on the same files, the rows of events, their
 distinct ids, the days, and the rows by type of identity (a member of a struct). Exits with 77 where a package is
@@ -45,8 +45,8 @@ def with_duckdb(table):
     return {"rows": rows, "ids": ids, "days": days, "types": dict(connection.sql(TYPES).fetchall())}
 
 
-def main(lake):
-    table = deltalake.DeltaTable(f"{lake}/events")
+def main(lake, version=None):
+    table = deltalake.DeltaTable(f"{lake}/events", version=None if version is None else int(version))
     print(json.dumps({"deltalake": with_deltalake(table), "duckdb": with_duckdb(table)}))
 
 
