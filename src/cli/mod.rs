@@ -76,7 +76,12 @@ fn start(cli: Cli) -> anyhow::Result<ExitStatus> {
 
 async fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<ExitStatus> {
     match command {
-        Command::Ingest { source, lake, ingest } => ingest::run(settings, source, lake, ingest).await,
+        Command::Ingest { source, lake, ingest, replay_rejects: false } => {
+            ingest::run(settings, source, lake, ingest).await
+        }
+        Command::Ingest { source, lake, ingest, replay_rejects: true } => {
+            ingest::replay_rejects(settings, source, lake, ingest).await
+        }
         Command::Verify { source, verify } => verify::run(settings, source, verify).await,
         Command::Query(args) => query::run(settings, args).await,
         Command::Detect { lake, detect, output } => detect::run(settings, lake, detect, output).await,

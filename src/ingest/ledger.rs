@@ -1,140 +1,300 @@
-//! The ledger: which objects need not be read again, and what was rejected.
+//! The ledger: which objects need not be read again, and how often those were tried that could not be.
 //!
-//! Owns: the rows of `objects` and `rejects`.
+//! Owns: the rows of `objects`.
 //! Invariant: an object is entered after its events are committed. Where a run dies in between, the object is read
 //! again and its events are found in the lake: nothing is lost, and nothing doubled.
+//!
+//! An object that could not be read gets a row for every attempt. With the last attempt that it is given it is in
+//! quarantine, and known. The latest row counts, and `done` before any other.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
 use super::worker::{ObjectDone, Status};
+use super::{Quarantine, rejects};
 use crate::batch::time::days;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Reject;
 use crate::lake::Lake;
-use crate::schema::{OBJECTS, REJECTS, Table};
+use crate::schema::{OBJECTS, Table};
 use crate::source::ObjectInfo;
+
+/// `objects.status`: every record is accounted for.
+const DONE: &str = "done";
+
+/// `objects.status`: no log, and nothing to read.
+const SKIPPED: &str = "skipped";
+
+/// `objects.status`: it could not be read, and will be tried again.
+const FAILED: &str = "failed";
+
+/// `objects.status`: it could not be read, and is not tried again.
+const QUARANTINED: &str = "quarantined";
+
+/// Releases before quarantine gave an object up at once.
+const REJECTED: &str = "rejected";
 
 /// Names and versions of objects, 16 bytes each.
 #[derive(Default)]
-pub(super) struct Known(HashSet<u128>);
+pub(super) struct Known {
+    objects: HashSet<u128>,
+    failing: HashMap<u128, Trouble>,
+}
 
-fn fingerprint(name: &str, version: &str) -> u128 {
+/// What is known of an object that could not be read.
+#[derive(Debug, Clone, Copy)]
+struct Trouble {
+    at: i64,
+    attempts: u32,
+    is_given_up: bool,
+}
+
+/// 128 bits of an object's name and version.
+pub(super) fn fingerprint(name: &str, version: &str) -> u128 {
     let digest = Sha256::new().chain_update(name).chain_update([0]).chain_update(version).finalize();
     u128::from_be_bytes(digest[..16].try_into().expect("a SHA-256 has 32 bytes"))
 }
 
 impl Known {
     pub(super) fn contains(&self, object: &ObjectInfo) -> bool {
-        self.0.contains(&fingerprint(&object.name, &object.version))
+        self.objects.contains(&fingerprint(&object.name, &object.version))
     }
 
     pub(super) fn insert(&mut self, object: &ObjectInfo) {
-        self.0.insert(fingerprint(&object.name, &object.version));
+        self.objects.insert(fingerprint(&object.name, &object.version));
     }
 
-    async fn read(lake: &Lake, table: &'static Table, columns: [&str; 2]) -> Result<Self> {
-        let snapshot = lake.snapshot(table).await?;
-        let files: Vec<_> = snapshot.files.iter().collect();
-        let mut known = Self::default();
-        lake.scan(table, &snapshot, &files, &columns, |batch| {
-            let texts = columns.map(|name| batch.column_by_name(name).map(|column| column.as_string::<i32>().clone()));
-            if let [Some(names), Some(versions)] = texts {
-                known.0.extend((0..names.len()).map(|row| fingerprint(names.value(row), versions.value(row))));
+    /// What earlier runs could not read: whole objects, and records of them.
+    pub(super) async fn troubles(&mut self, lake: &Lake) -> Result<Troubles> {
+        Ok(Troubles { failing: std::mem::take(&mut self.failing), rejected: rejects::open_objects(lake).await? })
+    }
+
+    fn note(&mut self, batch: &RecordBatch) {
+        let text = |index: usize| batch.column(index).as_string::<i32>();
+        let (names, versions, statuses) = (text(0), text(1), text(2));
+        let attempts = batch.column(3).as_primitive::<Int64Type>();
+        let times = batch.column(4).as_primitive::<TimestampMicrosecondType>();
+        for row in 0..batch.num_rows() {
+            let object = fingerprint(names.value(row), versions.value(row));
+            if matches!(statuses.value(row), DONE | SKIPPED) {
+                self.objects.insert(object);
+                continue;
             }
-        })
-        .await?;
-        Ok(known)
+            let counted = if attempts.is_valid(row) { attempts.value(row) } else { 1 };
+            let trouble = Trouble {
+                at: times.value(row),
+                attempts: u32::try_from(counted).unwrap_or(u32::MAX),
+                is_given_up: matches!(statuses.value(row), QUARANTINED | REJECTED),
+            };
+            let latest = self.failing.entry(object).or_insert(trouble);
+            if (latest.at, latest.attempts) < (trouble.at, trouble.attempts) {
+                *latest = trouble;
+            }
+        }
+    }
+
+    fn settle(&mut self, quarantine: Quarantine) {
+        self.failing.retain(|object, _| !self.objects.contains(object));
+        match quarantine {
+            Quarantine::Keep => {
+                let given_up = self.failing.iter().filter(|(_, trouble)| trouble.is_given_up);
+                self.objects.extend(given_up.map(|(&object, _)| object));
+            }
+            Quarantine::Release => self.failing.retain(|_, trouble| !trouble.is_given_up),
+        }
     }
 }
 
 /// Objects that need not be read again.
-pub(super) async fn known_objects(lake: &Lake) -> Result<Known> {
-    Known::read(lake, &OBJECTS, ["key", "version"]).await
+pub(super) async fn known_objects(lake: &Lake, quarantine: Quarantine) -> Result<Known> {
+    let snapshot = lake.snapshot(&OBJECTS).await?;
+    let files: Vec<_> = snapshot.files.iter().collect();
+    let columns = ["key", "version", "status", "attempts", "ingested_at"];
+    let mut known = Known::default();
+    lake.scan(&OBJECTS, &snapshot, &files, &columns, |batch| known.note(batch)).await?;
+    known.settle(quarantine);
+    Ok(known)
 }
 
-/// Objects whose rejects are kept already.
-async fn known_rejects(lake: &Lake) -> Result<Known> {
-    Known::read(lake, &REJECTS, ["object", "version"]).await
+/// What earlier runs could not read.
+#[derive(Default)]
+pub(super) struct Troubles {
+    failing: HashMap<u128, Trouble>,
+    /// Names of objects that have open rejects.
+    rejected: HashSet<String>,
 }
 
-/// Keeps the rejects of a batch. A run that died before it entered the objects has left theirs, so those are skipped.
-pub(super) async fn keep_rejects(lake: &Lake, rejects: &[(ObjectInfo, Reject)], now: DateTime<Utc>) -> Result<()> {
-    if rejects.is_empty() {
+impl Troubles {
+    pub(super) fn is_given_up(&self, object: &ObjectInfo) -> bool {
+        self.failing.get(&fingerprint(&object.name, &object.version)).is_some_and(|trouble| trouble.is_given_up)
+    }
+
+    /// Whether records of the object, or the object itself, are open rejects of an earlier run.
+    pub(super) fn is_rejected(&self, name: &str) -> bool {
+        self.rejected.contains(name)
+    }
+
+    /// What to enter of a batch's objects. A fetch that failed counts as an attempt only where the object answered for
+    /// itself, and others could be fetched: an outage or expired credentials are no fault of the object.
+    pub(super) fn entries<'d>(&self, done: &'d [ObjectDone], max_attempts: u32, fetched: bool) -> Vec<Entry<'d>> {
+        let counts = |done: &&ObjectDone| match &done.status {
+            Status::Failed { is_own, .. } => *is_own && fetched,
+            _ => true,
+        };
+        done.iter().filter(counts).map(|done| self.entry(done, max_attempts)).collect()
+    }
+
+    fn entry<'d>(&self, done: &'d ObjectDone, max_attempts: u32) -> Entry<'d> {
+        let before = self.failing.get(&fingerprint(&done.object.name, &done.object.version));
+        let attempts = before.map_or(0, |trouble| trouble.attempts).saturating_add(1);
+        let status = match done.status {
+            Status::Done => DONE,
+            Status::Other(_) => SKIPPED,
+            _ if attempts >= max_attempts => QUARANTINED,
+            _ => FAILED,
+        };
+        Entry { done, attempts, status }
+    }
+}
+
+/// A row of the ledger.
+#[derive(Debug)]
+pub(super) struct Entry<'d> {
+    done: &'d ObjectDone,
+    attempts: u32,
+    status: &'static str,
+}
+
+impl Entry<'_> {
+    pub(super) fn is_given_up(&self) -> bool {
+        self.status == QUARANTINED
+    }
+}
+
+/// Enters objects.
+pub(super) async fn enter(lake: &Lake, entries: &[Entry<'_>], now: DateTime<Utc>) -> Result<()> {
+    if entries.is_empty() {
         return Ok(());
     }
-    let known = known_rejects(lake).await?;
-    let new: Vec<&(ObjectInfo, Reject)> = rejects.iter().filter(|(object, _)| !known.contains(object)).collect();
-    lake.append(&REJECTS, &[reject_rows(&new, now)?]).await.map(drop)
-}
-
-fn reject_rows(rejects: &[&(ObjectInfo, Reject)], now: DateTime<Utc>) -> Result<RecordBatch> {
-    let text = |get: fn(&(ObjectInfo, Reject)) -> &str| -> ArrayRef {
-        Arc::new(rejects.iter().map(|reject| Some(get(reject))).collect::<StringArray>())
-    };
-    let positions: Int64Array = rejects.iter().map(|(_, reject)| reject.position.map(|at| at as i64)).collect();
-    let bytes: Int64Array = rejects.iter().map(|(_, reject)| Some(reject.raw_bytes as i64)).collect();
-    let columns = vec![
-        text(|(object, _)| &object.name),
-        text(|(object, _)| &object.version),
-        Arc::new(positions),
-        text(|(_, reject)| reject.reason.as_str()),
-        text(|(_, reject)| &reject.detail),
-        text(|(_, reject)| &reject.raw),
-        Arc::new(bytes),
-        instants(now, rejects.len()),
-    ];
-    rows(&REJECTS, columns)
-}
-
-/// Enters the objects of a batch that need not be read again.
-pub(super) async fn enter(lake: &Lake, done: &[ObjectDone], now: DateTime<Utc>) -> Result<()> {
-    let done: Vec<&ObjectDone> = done.iter().filter(|done| !matches!(done.status, Status::Failed(_))).collect();
-    if done.is_empty() {
-        return Ok(());
+    for entry in entries.iter().filter(|entry| entry.is_given_up()) {
+        let (name, attempts) = (&entry.done.object.name, entry.attempts);
+        tracing::warn!("{name}: in quarantine after {attempts} attempts; release it with --retry-quarantined");
     }
-    lake.append(&OBJECTS, &[object_rows(&done, now)?]).await.map(drop)
+    lake.append(&OBJECTS, &[object_rows(entries, now)?]).await.map(drop)
 }
 
-fn object_rows(done: &[&ObjectDone], now: DateTime<Utc>) -> Result<RecordBatch> {
-    let text = |get: fn(&ObjectDone) -> Option<&str>| -> ArrayRef {
-        Arc::new(done.iter().map(|done| get(done)).collect::<StringArray>())
+fn object_rows(entries: &[Entry<'_>], now: DateTime<Utc>) -> Result<RecordBatch> {
+    let text = |get: fn(&Entry<'_>) -> Option<String>| -> ArrayRef {
+        Arc::new(entries.iter().map(get).collect::<StringArray>())
     };
     let number = |get: fn(&ObjectDone) -> u64| -> ArrayRef {
-        Arc::new(done.iter().map(|done| Some(get(done) as i64)).collect::<Int64Array>())
+        Arc::new(entries.iter().map(|entry| Some(get(entry.done) as i64)).collect::<Int64Array>())
     };
-    let dates: Date32Array = done.iter().map(|done| Some(days(done.object.date))).collect();
+    let dates: Date32Array = entries.iter().map(|entry| Some(days(entry.done.object.date))).collect();
+    let attempts: Int64Array = entries.iter().map(|entry| Some(i64::from(entry.attempts))).collect();
     let columns = vec![
-        text(|done| Some(&done.object.name)),
-        text(|done| Some(&done.object.version)),
+        text(|entry| Some(entry.done.object.name.clone())),
+        text(|entry| Some(entry.done.object.version.clone())),
         number(|done| done.object.bytes),
         number(|done| done.tally.seen),
         number(|done| done.tally.rows),
         number(|done| done.tally.duplicates),
         number(|done| done.tally.rejects),
-        text(|done| Some(if done.status == Status::Done { "done" } else { "rejected" })),
-        text(|done| match &done.status {
+        text(|entry| Some(entry.status.to_owned())),
+        text(|entry| match &entry.done.status {
             Status::Done => None,
-            Status::Rejected(why) | Status::Failed(why) => Some(why),
+            Status::Other(kind) => Some(format!("no log but {kind:?}").to_lowercase()),
+            Status::Rejected(why) | Status::Failed { why, .. } => Some(why.clone()),
         }),
-        instants(now, done.len()),
-        text(|done| done.sha256.as_deref()),
+        instants(now, entries.len()),
+        text(|entry| entry.done.sha256.clone()),
+        Arc::new(attempts),
         Arc::new(dates),
     ];
     rows(&OBJECTS, columns)
 }
 
-fn instants(now: DateTime<Utc>, count: usize) -> ArrayRef {
+/// A column of one instant.
+pub(super) fn instants(now: DateTime<Utc>, count: usize) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from_value(now.timestamp_micros(), count).with_timezone("UTC"))
 }
 
-fn rows(table: &'static Table, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
+/// A batch of a table's rows.
+pub(super) fn rows(table: &'static Table, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
     RecordBatch::try_new(table.schema(), columns)
         .map_err(|error| Error::new(ErrorKind::Internal, format!("rows of {}", table.name)).source(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Tally;
+
+    fn object(name: &str) -> ObjectInfo {
+        ObjectInfo { name: name.into(), bytes: 1, version: "v".into(), date: chrono::NaiveDate::default() }
+    }
+
+    fn done(name: &str, status: Status) -> ObjectDone {
+        ObjectDone { object: object(name), tally: Tally::default(), status, sha256: None }
+    }
+
+    /// What the ledger knows after some runs that ended an object so, at a limit of three attempts.
+    fn after(statuses: &[Status], quarantine: Quarantine) -> (Known, Vec<&'static str>) {
+        let (mut rows, mut told) = (Vec::new(), Vec::new());
+        for (run, status) in statuses.iter().enumerate() {
+            let mut known = Known::default();
+            rows.iter().for_each(|batch| known.note(batch));
+            known.settle(Quarantine::Keep);
+            let troubles = Troubles { failing: known.failing, rejected: HashSet::new() };
+            let done = [done("a", status.clone())];
+            let entries = troubles.entries(&done, 3, true);
+            told.extend(entries.iter().map(|entry| entry.status));
+            let now = DateTime::from_timestamp(run as i64, 0).unwrap();
+            let batch = object_rows(&entries, now).unwrap();
+            let wanted = ["key", "version", "status", "attempts", "ingested_at"];
+            let wanted: Vec<usize> = wanted.iter().map(|name| batch.schema().index_of(name).unwrap()).collect();
+            rows.push(batch.project(&wanted).unwrap());
+        }
+        let mut known = Known::default();
+        rows.iter().for_each(|batch| known.note(batch));
+        known.settle(quarantine);
+        (known, told)
+    }
+
+    fn broken() -> Status {
+        Status::Rejected("broken".into())
+    }
+
+    #[test]
+    fn a_broken_object_is_tried_up_to_the_limit() {
+        let (known, told) = after(&[broken(), broken()], Quarantine::Keep);
+        assert!(!known.contains(&object("a")));
+        assert_eq!(told, [FAILED, FAILED]);
+        let (known, told) = after(&[broken(), broken(), broken()], Quarantine::Keep);
+        assert!(known.contains(&object("a")));
+        assert_eq!(told, [FAILED, FAILED, QUARANTINED]);
+        let (known, _) = after(&[broken(), broken(), broken()], Quarantine::Release);
+        assert!(!known.contains(&object("a")) && known.failing.is_empty());
+    }
+
+    #[test]
+    fn an_object_that_was_read_after_all_is_known() {
+        let (known, told) = after(&[broken(), Status::Done], Quarantine::Keep);
+        assert!(known.contains(&object("a")) && known.failing.is_empty());
+        assert_eq!(told, [FAILED, DONE]);
+    }
+
+    #[test]
+    fn only_failures_of_the_object_itself_are_counted() {
+        let failed = |is_own| done("a", Status::Failed { why: "why".into(), is_own });
+        let all = [failed(true), failed(false)];
+        assert_eq!(Troubles::default().entries(&all, 3, true).len(), 1);
+        assert_eq!(Troubles::default().entries(&all, 3, false).len(), 0);
+    }
 }

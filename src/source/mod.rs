@@ -61,7 +61,7 @@ pub struct Listing {
 impl Listing {
     fn note(&mut self, key: &str, object: impl FnOnce(Option<NaiveDate>) -> ObjectInfo) {
         match key::kind(key) {
-            Kind::Log => self.objects.push(object(key::date(key))),
+            Kind::Log | Kind::Insight | Kind::Aggregated => self.objects.push(object(key::date(key))),
             other => *self.skipped.entry(other).or_default() += 1,
         }
     }
