@@ -7,7 +7,7 @@ use url::Url;
 
 use super::*;
 use crate::batch::time::date_of;
-use crate::lake::{Base, FileWriter, Lake};
+use crate::lake::{Base, FileWriter, Lake, Profile};
 use crate::schema::EVENTS;
 
 /// 2026-01-01, in days since 1970.
@@ -50,7 +50,7 @@ async fn append(lake: &Lake, events: &[(u32, i64)]) -> TableSnapshot {
         }
     });
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap();
-    let mut writer = FileWriter::new(&EVENTS).unwrap();
+    let mut writer = FileWriter::with(&EVENTS, Profile::Compacted).unwrap();
     writer.write(&batch).unwrap();
     let file = writer.finish(Some(date_of(DAY))).unwrap();
     let staged = lake.stage(&EVENTS, &[file]).await.unwrap();
