@@ -312,7 +312,10 @@ mod tests {
         assert_eq!(text(row, "state"), Some("End"));
         assert_eq!(text(row, "errorcode"), Some("AccessDenied"));
         let number = |name: &str| row.column_by_name(name).unwrap().as_primitive::<Float64Type>().value(0);
-        assert_eq!((number("baseline_average"), number("insight_average"), number("insight_minutes")), (0.5, 30.0, 5.0));
+        assert_eq!(
+            (number("baseline_average"), number("insight_average"), number("insight_minutes")),
+            (0.5, 30.0, 5.0)
+        );
         assert_eq!(text(row, "extra"), Some("{\"novel\":{\"n\":1}}"));
         let details: Value = serde_json::from_str(text(row, "insightdetails").unwrap()).unwrap();
         assert_eq!(details, insight()["insightDetails"]);

@@ -7,9 +7,9 @@
 
 mod column;
 pub mod dictionary;
+pub mod flat;
 mod group;
 pub mod leaf;
-pub mod flat;
 pub mod rebuild;
 pub mod time;
 

@@ -146,8 +146,7 @@ impl Gate {
             let snapshot = seen.snapshot();
             (snapshot.files.iter().map(|file| file.path.clone()).collect(), snapshot.version)
         };
-        let ours: BTreeSet<String> =
-            files.iter().filter_map(|file| file.date).map(|date| date.to_string()).collect();
+        let ours: BTreeSet<String> = files.iter().filter_map(|file| file.date).map(|date| date.to_string()).collect();
         // a compaction of what this run knows is no news, however large
         let is_news = |file: &&DataFile| {
             !known.contains(&file.path)

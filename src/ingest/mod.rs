@@ -326,7 +326,8 @@ impl<'r> Run<'r> {
         report.objects.quarantined += entries.iter().filter(|entry| entry.is_given_up()).count() as u64;
         report.seconds.commit += started.elapsed().as_secs_f64();
         let whole = result.done.iter().filter(|done| done.status == Status::Done && done.tally.rejects == 0);
-        self.recovered.extend(whole.filter(|done| self.troubles.is_rejected(&done.object.name)).map(|done| done.object.clone()));
+        self.recovered
+            .extend(whole.filter(|done| self.troubles.is_rejected(&done.object.name)).map(|done| done.object.clone()));
         Ok(())
     }
 

@@ -144,8 +144,9 @@ impl Replay<'_> {
         let whole: Vec<ObjectDone> = result.done.iter().filter(|done| done.status == Status::Done).cloned().collect();
         let entries = self.run.troubles.entries(&whole, u32::MAX, true);
         ledger::enter(self.run.lake, &entries, self.now).await?;
-        let is_good =
-            |open: &&&Open| read.contains(open.object.as_str()) && !bad.contains(&(open.object.as_str(), open.position));
+        let is_good = |open: &&&Open| {
+            read.contains(open.object.as_str()) && !bad.contains(&(open.object.as_str(), open.position))
+        };
         Ok(open.iter().filter(is_good).map(|open| found(open)).collect())
     }
 

@@ -397,9 +397,9 @@ async fn fetch_filters(day: i32, known: &mut Day, questions: &[Question]) -> Res
             missing.push((at, index, Arc::clone(keys)));
         }
     }
-    let reads = missing.into_iter().map(|(at, index, keys)| async move {
-        keys.filter(index).await.map(|filter| (at, index, filter))
-    });
+    let reads = missing
+        .into_iter()
+        .map(|(at, index, keys)| async move { keys.filter(index).await.map(|filter| (at, index, filter)) });
     let read: Vec<_> = futures::stream::iter(reads).buffered(READS).try_collect().await?;
     for (at, index, filter) in read {
         if let FileState::Open(_, states) = &mut known.files[at].state {
@@ -416,9 +416,8 @@ fn undecided(day: i32, known: &mut Day, questions: &[Question]) -> Vec<(usize, u
         let FileState::Open(keys, states) = &mut known.files[at].state else { continue };
         let state = &mut states[index];
         let filter = state.filter.clone().filter(|_| is_filtered(&keys.groups()[index], state, &who));
-        let may_hold = |filter: &IdFilter| {
-            who.iter().any(|question| question.id.as_deref().is_none_or(|id| filter.may_hold(id)))
-        };
+        let may_hold =
+            |filter: &IdFilter| who.iter().any(|question| question.id.as_deref().is_none_or(|id| filter.may_hold(id)));
         match filter {
             Some(filter) if !may_hold(&filter) => state.asked += who.len(),
             _ => groups.push((at, index)),
@@ -436,9 +435,8 @@ async fn learn(known: &mut Day, groups: &[(usize, usize)]) -> Result<()> {
             _ => None,
         })
         .collect();
-    let reads = files.into_iter().map(|(at, index, keys)| async move {
-        keys.keys(index).await.map(|keys| (at, index, keys))
-    });
+    let reads =
+        files.into_iter().map(|(at, index, keys)| async move { keys.keys(index).await.map(|keys| (at, index, keys)) });
     let mut reads = futures::stream::iter(reads).buffered(READS);
     while let Some((at, index, keys)) = reads.try_next().await? {
         known.lake.extend(keys.into_iter().map(|key| key.0));
@@ -451,7 +449,6 @@ async fn learn(known: &mut Day, groups: &[(usize, usize)]) -> Result<()> {
     }
     Ok(())
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -371,9 +371,7 @@ impl<'w> Rows<'w> {
         }
         let total = identified.len();
         let mut dedupe = 0.0;
-        timed(&mut dedupe, || {
-            self.gate.admit(Shape::Event, &mut identified, |index| event_id(&chunk.record(index)))
-        })?;
+        timed(&mut dedupe, || self.gate.admit(Shape::Event, &mut identified, |index| event_id(&chunk.record(index))))?;
         self.tally.rows += identified.len() as u64;
         self.tally.duplicates += (total - identified.len()) as u64;
         let write = self.worker.result.seconds.write;

@@ -37,11 +37,7 @@ impl Lake {
     ///
     /// # Errors
     /// `BadInput` where a column has another type, otherwise as the store answers.
-    pub(super) async fn with_all_columns(
-        &self,
-        table: &'static Table,
-        mut current: DeltaTable,
-    ) -> Result<DeltaTable> {
+    pub(super) async fn with_all_columns(&self, table: &'static Table, mut current: DeltaTable) -> Result<DeltaTable> {
         let what = || format!("cannot add columns to {} in {}", table.name, self.location());
         let ours = columns(table)?;
         for _ in 0..COMMIT_ATTEMPTS {
@@ -174,7 +170,8 @@ mod tests {
         let ours = columns(&EVENTS).unwrap();
         let Some(DataType::Struct(tls)) = ours.field("tlsdetails").map(StructField::data_type) else { panic!() };
         let narrow = StructField::new("tlsdetails", without(tls, "keyexchange"), true);
-        let others = ours.fields().map(|field| if field.name() == "tlsdetails" { narrow.clone() } else { field.clone() });
+        let others =
+            ours.fields().map(|field| if field.name() == "tlsdetails" { narrow.clone() } else { field.clone() });
         let added = missing(&ours, &StructType::try_new(others).unwrap()).unwrap();
         assert_eq!(added.len(), 1);
         assert_eq!(added[0].data_type(), ours.field("tlsdetails").unwrap().data_type());
@@ -256,8 +253,9 @@ mod tests {
         use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
         let mut reader = ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).unwrap().build().unwrap();
         let batch = reader.next().unwrap().unwrap();
-        let kept: Vec<usize> =
-            (0..batch.num_columns()).filter(|&at| !lacking.contains(&batch.schema().field(at).name().as_str())).collect();
+        let kept: Vec<usize> = (0..batch.num_columns())
+            .filter(|&at| !lacking.contains(&batch.schema().field(at).name().as_str()))
+            .collect();
         let batch = batch.project(&kept).unwrap();
         let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
         writer.write(&batch).unwrap();

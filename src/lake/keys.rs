@@ -82,7 +82,8 @@ impl KeyFile {
     pub async fn open(snapshot: &TableSnapshot, file: &DataFile) -> Result<Self> {
         let mut reader = Reader { store: Arc::clone(&snapshot.store), path: file.path.clone(), size: file.size };
         let footer = ParquetMetaDataReader::new().with_prefetch_hint(Some(FOOTER_BYTES));
-        let metadata = footer.load_and_finish(&mut reader, file.size).await.map_err(|error| damaged(&file.path, error))?;
+        let metadata =
+            footer.load_and_finish(&mut reader, file.size).await.map_err(|error| damaged(&file.path, error))?;
         let groups = metadata.row_groups().iter().map(group).collect();
         Ok(Self { reader, metadata: Arc::new(metadata), groups })
     }

@@ -16,9 +16,7 @@ use crate::error::Result;
 /// # Errors
 /// `Internal` where a function cannot be registered.
 pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
-    registry
-        .register_udf(Arc::new(ScalarUDF::from(VersionNumber::default())))
-        .map_err(|error| fault::of(&error))?;
+    registry.register_udf(Arc::new(ScalarUDF::from(VersionNumber::default()))).map_err(|error| fault::of(&error))?;
     // json_get*, json_as_text, json_contains, json_length, json_object_keys and the operators -> ->> ? #> #>>
     datafusion_functions_json::register_all(registry).map_err(|error| fault::of(&error))
 }

@@ -8,9 +8,7 @@ use arrow::array::{AsArray, Int64Array};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 /// Numbers that a minor version may take.
 const MINORS: i64 = 1_000_000;

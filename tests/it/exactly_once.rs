@@ -106,7 +106,10 @@ fn late_events_land_in_their_own_day_and_are_known_there() {
     world.put("AWSLogs/1/CloudTrail/eu-west-1/2026/01/03/late.json.gz", gzip(envelope(&mixed)));
     world.put("AWSLogs/1/CloudTrail/eu-west-1/2026/01/01/first.json.gz", object(0..5000));
     world.ingest(&["--commit-bytes", "1"]).expect(0);
-    let days = sql(&world, "SELECT event_date, count(*), bool_and(CAST(eventtime AS DATE) = event_date) FROM events GROUP BY 1 ORDER BY 1");
+    let days = sql(
+        &world,
+        "SELECT event_date, count(*), bool_and(CAST(eventtime AS DATE) = event_date) FROM events GROUP BY 1 ORDER BY 1",
+    );
     assert_eq!(days, ["2026-01-01,1440,true", "2026-01-02,1440,true", "2026-01-03,1440,true", "2026-01-04,680,true"]);
 }
 
@@ -138,7 +141,10 @@ fn a_broken_object_is_tried_again_and_then_given_up_in_sight() {
     world.ingest(&args).expect(0);
     assert_eq!(world.rows(&EVENTS), 50);
     assert_eq!(sql(&world, "SELECT resolution, count(*) FROM rejects GROUP BY 1"), ["superseded,1"]);
-    assert_eq!(world.run(&["query", "rejects-by-reason", "--lake", "lake", "-o", "csv"]).expect(0).stdout.lines().count(), 1);
+    assert_eq!(
+        world.run(&["query", "rejects-by-reason", "--lake", "lake", "-o", "csv"]).expect(0).stdout.lines().count(),
+        1
+    );
 }
 
 #[test]
@@ -239,7 +245,7 @@ fn every_kind_of_file_goes_where_it_belongs() {
     world.put(&place("CloudTrail", "log"), object(0..5));
     world.put(&place("CloudTrail-Insight", "insight"), gzip(envelope(&[insight(1, "Start"), insight(2, "End")])));
     world.put(&place("CloudTrail-Aggregated", "sums"), gzip(envelope(&[aggregate.clone()])));
-    let activity = [network(10, "AwsVpceEvent"), network(11, "AwsVpceEvents")];
+    let activity = [network(700, "AwsVpceEvent"), network(701, "AwsVpceEvents")];
     world.put(&place("CloudTrail-NetworkActivity", "network"), gzip(envelope(&activity)));
     world.put(&place("CloudTrail-Digest", "digest"), gzip(digest.to_string()));
     // the same under names that say nothing, with copies among them
@@ -275,7 +281,10 @@ fn an_update_takes_the_place_of_what_it_updates_in_the_view_alone() {
     let mut delayed = record(30);
     delayed["addendum"] = json!({"reason": "DELIVERY_DELAY"});
     // 0 is updated once, 1 twice
-    world.put("a.json.gz", gzip(envelope(&[record(0), record(1), record(2), update(20, 0), update(21, 1), update(22, 1), delayed])));
+    world.put(
+        "a.json.gz",
+        gzip(envelope(&[record(0), record(1), record(2), update(20, 0), update(21, 1), update(22, 1), delayed])),
+    );
     world.ingest(&[]).expect(0);
     assert_eq!(sql(&world, "SELECT count(*) FROM events"), ["7"]);
     let ids = sql(&world, "SELECT right(eventid, 2) FROM events_latest ORDER BY eventtime");
@@ -324,7 +333,11 @@ fn kill_after(mut child: Child, moment: Duration) -> bool {
     let started = Instant::now();
     while started.elapsed() < moment {
         if let Some(status) = child.try_wait().expect("waits") {
-            assert!(status.success(), "{}", std::io::read_to_string(child.stderr.take().expect("piped")).expect("reads"));
+            assert!(
+                status.success(),
+                "{}",
+                std::io::read_to_string(child.stderr.take().expect("piped")).expect("reads")
+            );
             return false;
         }
         std::thread::sleep(Duration::from_millis(1));
@@ -372,7 +385,8 @@ fn kill_again_and_again(seed: u64) -> usize {
 #[test]
 fn killed_at_200_moments_every_event_is_there_once() {
     let kills: usize = std::thread::scope(|scope| {
-        let halves = [1, 2].map(|half| scope.spawn(move || (0..4).map(|lake| kill_again_and_again(half * 100 + lake)).sum::<usize>()));
+        let halves = [1, 2]
+            .map(|half| scope.spawn(move || (0..4).map(|lake| kill_again_and_again(half * 100 + lake)).sum::<usize>()));
         halves.map(|half| half.join().expect("no panic")).into_iter().sum()
     });
     assert_eq!(kills, 200);
