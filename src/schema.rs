@@ -41,7 +41,8 @@ pub static EVENTS: Table = Table {
     schema: &EVENTS_SCHEMA,
 };
 
-/// One row per object read: the ledger that tells which objects need not be read again.
+/// One row per object read, and per attempt at one that could not be: the ledger that tells which objects need not be
+/// read again. The row with the most attempts counts, and one that is `done` before any other.
 pub static OBJECTS: Table =
     Table { name: "objects", partition: Some("object_date"), stats: &["key"], schema: &OBJECTS_SCHEMA };
 
@@ -50,6 +51,22 @@ pub static REJECTS: Table = Table { name: "rejects", partition: None, stats: &[]
 
 /// One row per region's prefix of a source: up to which day it need not be listed again.
 pub static LISTINGS: Table = Table { name: "listings", partition: None, stats: &[], schema: &LISTINGS_SCHEMA };
+
+/// One row per record of CloudTrail Insights: the start or the end of an unusual number of calls or errors.
+pub static INSIGHTS: Table = Table {
+    name: "insights",
+    partition: Some("event_date"),
+    stats: &["eventtime", "recipientaccountid", "awsregion", "eventsource", "eventname"],
+    schema: &INSIGHTS_SCHEMA,
+};
+
+/// One row per aggregated event: the sum of five minutes of data events.
+pub static AGGREGATED: Table = Table {
+    name: "aggregated",
+    partition: Some("event_date"),
+    stats: &["eventtime", "awsregion", "eventsource"],
+    schema: &AGGREGATED_SCHEMA,
+};
 
 /// Daily aggregates that the detector's baselines are summed from.
 pub static BASELINES: Table =
@@ -68,8 +85,8 @@ pub static COMPLETENESS: Table =
     Table { name: "completeness", partition: Some("hour_date"), stats: &["hour"], schema: &COMPLETENESS_SCHEMA };
 
 /// Every table of a lake, in the order `\dt` shows them.
-pub static TABLES: [&Table; 8] =
-    [&EVENTS, &OBJECTS, &REJECTS, &LISTINGS, &BASELINES, &FINDINGS, &DELIVERIES, &COMPLETENESS];
+pub static TABLES: [&Table; 10] =
+    [&EVENTS, &INSIGHTS, &AGGREGATED, &OBJECTS, &REJECTS, &LISTINGS, &BASELINES, &FINDINGS, &DELIVERIES, &COMPLETENESS];
 
 /// Event time and all other instants: UTC, microseconds.
 pub fn timestamp() -> DataType {
@@ -263,6 +280,123 @@ static EVENTS_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(record.chain(own).chain([date]).collect::<Vec<_>>()))
 });
 
+/// How a column of a flat table is filled: by the value at the end of a way through a record's objects.
+#[derive(Debug, Clone, Copy)]
+pub struct Flat {
+    /// The column.
+    pub column: &'static str,
+    /// Names of the members on the way.
+    pub path: &'static [&'static str],
+    /// What the value is.
+    pub kind: FlatKind,
+}
+
+/// What a value of a flat table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlatKind {
+    /// A JSON string.
+    Text,
+    /// A JSON number.
+    Number,
+    /// Any JSON value, as JSON text.
+    Json,
+    /// An instant in one of the forms that CloudTrail writes.
+    Time,
+}
+
+impl Flat {
+    const fn new(column: &'static str, path: &'static [&'static str], kind: FlatKind) -> Self {
+        Self { column, path, kind }
+    }
+
+    const fn text(column: &'static str, path: &'static [&'static str]) -> Self {
+        Self::new(column, path, FlatKind::Text)
+    }
+
+    fn field(&self) -> Field {
+        let data_type = match self.kind {
+            FlatKind::Text | FlatKind::Json => DataType::Utf8,
+            FlatKind::Number => DataType::Float64,
+            FlatKind::Time => timestamp(),
+        };
+        // the instant that a row's day is taken from is always there
+        Field::new(self.column, data_type, self.column != "eventtime")
+    }
+}
+
+/// What the columns of `insights` are read from.
+pub const INSIGHT: &[Flat] = &[
+    Flat::text("eventversion", &["eventVersion"]),
+    Flat::new("eventtime", &["eventTime"], FlatKind::Time),
+    Flat::text("awsregion", &["awsRegion"]),
+    Flat::text("eventid", &["eventID"]),
+    Flat::text("eventtype", &["eventType"]),
+    Flat::text("recipientaccountid", &["recipientAccountId"]),
+    Flat::text("sharedeventid", &["sharedEventID"]),
+    Flat::text("eventcategory", &["eventCategory"]),
+    Flat::text("state", &["insightDetails", "state"]),
+    Flat::text("eventsource", &["insightDetails", "eventSource"]),
+    Flat::text("eventname", &["insightDetails", "eventName"]),
+    Flat::text("insighttype", &["insightDetails", "insightType"]),
+    Flat::text("errorcode", &["insightDetails", "errorCode"]),
+    Flat::new(
+        "baseline_average",
+        &["insightDetails", "insightContext", "statistics", "baseline", "average"],
+        FlatKind::Number,
+    ),
+    Flat::new(
+        "insight_average",
+        &["insightDetails", "insightContext", "statistics", "insight", "average"],
+        FlatKind::Number,
+    ),
+    Flat::new(
+        "insight_minutes",
+        &["insightDetails", "insightContext", "statistics", "insightDuration"],
+        FlatKind::Number,
+    ),
+    Flat::new(
+        "baseline_minutes",
+        &["insightDetails", "insightContext", "statistics", "baselineDuration"],
+        FlatKind::Number,
+    ),
+    Flat::new("attributions", &["insightDetails", "insightContext", "attributions"], FlatKind::Json),
+    Flat::new("insightdetails", &["insightDetails"], FlatKind::Json),
+];
+
+/// What the columns of `aggregated` are read from. None of the usual members are in such a record, and `eventId` is
+/// spelled otherwise.
+pub const AGGREGATE: &[Flat] = &[
+    Flat::text("eventversion", &["eventVersion"]),
+    Flat::new("eventtime", &["timeWindow", "windowStart"], FlatKind::Time),
+    Flat::new("window_end", &["timeWindow", "windowEnd"], FlatKind::Time),
+    Flat::text("window_size", &["timeWindow", "windowSize"]),
+    Flat::text("accountid", &["accountId"]),
+    Flat::text("awsregion", &["awsRegion"]),
+    Flat::text("eventid", &["eventId"]),
+    Flat::text("eventtype", &["eventType"]),
+    Flat::text("eventcategory", &["eventCategory"]),
+    Flat::text("eventsource", &["eventSource"]),
+    Flat::text("dimension", &["summary", "primaryDimension", "dimension"]),
+    Flat::text("aggregation_type", &["summary", "primaryDimension", "aggregationType"]),
+    Flat::new("statistics", &["summary", "primaryDimension", "statistics"], FlatKind::Json),
+    Flat::new("summary", &["summary"], FlatKind::Json),
+    Flat::new("timewindow", &["timeWindow"], FlatKind::Json),
+    Flat::new("addendum", &["addendum"], FlatKind::Json),
+];
+
+/// Our own columns of a flat table, behind those of the record.
+pub const FLAT_OWN_COLUMNS: [&str; 3] = ["source_object", "eventhash", "extra"];
+
+fn flat_schema(columns: &[Flat]) -> SchemaRef {
+    let own = FLAT_OWN_COLUMNS.iter().map(|name| column(name));
+    let date = Field::new("event_date", DataType::Date32, false);
+    Arc::new(Schema::new(columns.iter().map(Flat::field).chain(own).chain([date]).collect::<Vec<_>>()))
+}
+
+static INSIGHTS_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| flat_schema(INSIGHT));
+
+static AGGREGATED_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| flat_schema(AGGREGATE));
+
 static OBJECTS_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let count = |name: &str| Field::new(name, DataType::Int64, false);
     Arc::new(Schema::new(vec![
@@ -277,6 +411,8 @@ static OBJECTS_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         column("error"),
         Field::new("ingested_at", timestamp(), false),
         column("sha256"),
+        // absent from lakes of 0.1.0
+        Field::new("attempts", DataType::Int64, true),
         Field::new("object_date", DataType::Date32, false),
     ]))
 });
@@ -291,6 +427,9 @@ static REJECTS_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         column("raw"),
         Field::new("raw_bytes", DataType::Int64, false),
         Field::new("rejected_at", timestamp(), false),
+        // absent from lakes of 0.1.0; a reject is open while they are NULL
+        Field::new("resolved_at", timestamp(), true),
+        column("resolution"),
     ]))
 });
 

@@ -7,6 +7,7 @@
 
 mod column;
 pub mod dictionary;
+pub mod flat;
 mod group;
 pub mod leaf;
 pub mod rebuild;
@@ -43,6 +44,8 @@ struct Index {
     event_id: usize,
     event_type: usize,
     service_details: usize,
+    event_category: usize,
+    insight_details: usize,
 }
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| Index {
@@ -56,6 +59,8 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| Index {
     event_id: member("eventID"),
     event_type: member("eventType"),
     service_details: member("serviceEventDetails"),
+    event_category: member("eventCategory"),
+    insight_details: member("insightDetails"),
 });
 
 /// What is known of a record before it becomes a row.
@@ -88,11 +93,16 @@ pub fn identify(record: &Record<'_>) -> Result<Identified, Reject> {
         let raw = record.member(INDEX.event_time).map_or("absent", |value| value.raw());
         return reject(RejectReason::NoEventTime, format!("eventTime is {raw:.64}"));
     };
-    let key = match text(INDEX.event_id).filter(|id| !id.is_empty()) {
+    let key = match event_id(record) {
         Some(id) => EventKey::of_event_id(id),
         None => EventKey::of_record(record.raw()),
     };
     Ok(Identified { key, time })
+}
+
+/// The record's event id, where it has one: the text behind its key.
+pub fn event_id<'c>(record: &Record<'c>) -> Option<&'c str> {
+    record.member(INDEX.event_id).and_then(|value| value.tree().as_str()).filter(|id| !id.is_empty())
 }
 
 /// Rows of `events` as columns, for one row group of a file (without the partition column: all rows of a file are of

@@ -91,6 +91,12 @@ pub struct IngestArgs {
     /// Size of the objects (as stored) that are committed together [default: 64MiB]
     #[arg(long, env = "TRAILHOUND_COMMIT_BYTES", value_name = "SIZE")]
     pub commit_bytes: Option<Size>,
+    /// Attempts (one a run) at an object that cannot be read, before it is put into quarantine [default: 5]
+    #[arg(long, env = "TRAILHOUND_MAX_ATTEMPTS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_attempts: Option<u32>,
+    /// Read the objects in quarantine again
+    #[arg(long, env = "TRAILHOUND_RETRY_QUARANTINED")]
+    pub retry_quarantined: bool,
     /// Requests to the source at the same time [default: 32]
     #[arg(long, env = "TRAILHOUND_CONCURRENCY", value_name = "N")]
     pub concurrency: Option<usize>,
@@ -183,6 +189,9 @@ pub enum Command {
         queue: QueueArgs,
         #[command(flatten)]
         dry: DryArgs,
+        /// Try what is in the table rejects again, and nothing else: after an upgrade, or with a higher limit
+        #[arg(long, env = "TRAILHOUND_REPLAY_REJECTS", conflicts_with_all = ["retry_quarantined", "sqs_queue_url", "dry_run"])]
+        replay_rejects: bool,
     },
     /// Check that nothing CloudTrail delivered is missing or changed: digests, their signatures and chains, log files
     Verify {

@@ -33,6 +33,8 @@ pub struct FileConfig {
     pub max_object_size: Option<Size>,
     /// `--commit-bytes`
     pub commit_bytes: Option<Size>,
+    /// `--max-attempts`
+    pub max_attempts: Option<u32>,
     /// `--concurrency`
     pub concurrency: Option<usize>,
     /// `--verify` of `ingest` and `run`

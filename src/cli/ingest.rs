@@ -4,7 +4,7 @@ use std::io::Write;
 
 use chrono::Utc;
 use serde::Serialize;
-use trailhound::ingest::{IngestOptions, IngestReport, Stop, Until, ingest, ingest_queue};
+use trailhound::ingest::{IngestOptions, IngestReport, Stop, Until, ingest, ingest_queue, replay};
 use trailhound::lake::Lake;
 use trailhound::source::{Queue, Source};
 use trailhound::verify::{VerifyReport, after_ingest};
@@ -68,6 +68,18 @@ struct Report<'r> {
     verify: Option<&'r VerifyReport>,
 }
 
+/// Runs the command with `--replay-rejects`.
+pub async fn replay_rejects(settings: &Settings, args: Args) -> anyhow::Result<ExitStatus> {
+    let (source, lake) = (settings.source(args.source)?, settings.lake(args.lake)?);
+    let source = Source::open(&source).await?;
+    let lake = Lake::open(&lake).await?;
+    let stop = super::signal::stop_on_signal();
+    let report = replay(&source, &lake, &settings.ingest(&args.ingest)?, Utc::now(), &stop).await?;
+    super::report::write(settings, &report)?;
+    print(&report, &mut std::io::stdout().lock())?;
+    Ok(if report.is_partial() { ExitStatus::Failed } else { ExitStatus::Fine })
+}
+
 /// Ingests what a queue tells of, and ends when asked to.
 async fn from_queue(
     queue: &Queue,
@@ -96,11 +108,21 @@ pub async fn with_progress(options: &IngestOptions, source: &Source, lake: &Lake
 /// A summary for people.
 pub fn print(report: &IngestReport, out: &mut dyn Write) -> std::io::Result<()> {
     let objects = &report.objects;
+    if let Some(replay) = &report.replay {
+        writeln!(out, "rejects  {} open, {} resolved, {} left", replay.open, replay.resolved, replay.left)?;
+    }
     writeln!(
         out,
         "objects  {} found, {} known, {} read, {} rejected, {} failed",
         objects.listed, objects.known, objects.read, objects.rejected, objects.failed
     )?;
+    if objects.quarantined + objects.in_quarantine > 0 {
+        writeln!(
+            out,
+            "given up {} objects now, {} before: in quarantine until --retry-quarantined",
+            objects.quarantined, objects.in_quarantine
+        )?;
+    }
     for (kind, count) in &objects.skipped {
         writeln!(out, "skipped  {count} {kind:?}")?;
     }

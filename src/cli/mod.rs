@@ -78,8 +78,13 @@ fn start(cli: Cli) -> anyhow::Result<ExitStatus> {
 async fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<ExitStatus> {
     match command {
         Command::Verify { source, verify } => verify::run(settings, source, verify).await,
-        Command::Ingest { source, lake, ingest, period, queue, dry } => {
-            ingest::run(settings, ingest::Args { source, lake, ingest, period, queue, dry }).await
+        Command::Ingest { source, lake, ingest, period, queue, dry, replay_rejects } => {
+            let args = ingest::Args { source, lake, ingest, period, queue, dry };
+            if replay_rejects {
+                ingest::replay_rejects(settings, args).await
+            } else {
+                ingest::run(settings, args).await
+            }
         }
         Command::Query(args) => query::run(settings, args).await,
         Command::Detect { lake, detect, output } => detect::run(settings, lake, detect, output).await,

@@ -7,7 +7,7 @@ use trailhound::aws::AwsOptions;
 use trailhound::detect::DetectOptions;
 use trailhound::error::{Error, ErrorKind, Result};
 use trailhound::finding::SeverityBand;
-use trailhound::ingest::{Hashing, IngestOptions, Relist, Until};
+use trailhound::ingest::{Hashing, IngestOptions, Quarantine, Relist, Until};
 use trailhound::lake::LakeOptions;
 use trailhound::maintain::{MaintainOptions, OptimizeOptions, VacuumOptions};
 use trailhound::publish::PublishOptions;
@@ -201,6 +201,8 @@ impl Settings {
             concurrency: args.concurrency.or(self.file.concurrency).unwrap_or(default.concurrency),
             memory_limit: self.memory_limit,
             max_object_size: size(args.max_object_size, self.file.max_object_size, default.max_object_size),
+            max_attempts: args.max_attempts.or(self.file.max_attempts).unwrap_or(default.max_attempts).max(1),
+            quarantine: if args.retry_quarantined { Quarantine::Release } else { Quarantine::Keep },
             commit_bytes: size(args.commit_bytes, self.file.commit_bytes, default.commit_bytes),
             hashing: if self.verifies(args) { Hashing::On } else { Hashing::Off },
             selection: self.selection(&args.select)?,

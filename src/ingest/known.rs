@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::NaiveDate;
 
-use super::ledger::{self, Known};
+use super::Quarantine;
+use super::ledger::{self, Known, Trouble};
 use crate::error::Result;
 use crate::lake::Lake;
 use crate::schema::OBJECTS;
@@ -32,12 +33,13 @@ pub(super) struct Ledger {
     days: BTreeMap<NaiveDate, Day>,
     /// Rows held at most, where there is more than one day.
     limit: u64,
+    quarantine: Quarantine,
 }
 
 impl Ledger {
-    pub(super) async fn open(lake: &Lake, limit: u64) -> Result<Self> {
+    pub(super) async fn open(lake: &Lake, limit: u64, quarantine: Quarantine) -> Result<Self> {
         let snapshot = lake.snapshot(&OBJECTS).await?;
-        Ok(Self { lake: lake.clone(), snapshot, days: BTreeMap::new(), limit })
+        Ok(Self { lake: lake.clone(), snapshot, days: BTreeMap::new(), limit, quarantine })
     }
 
     /// Takes notice of what was entered since, by others too.
@@ -96,6 +98,16 @@ impl Ledger {
 
     /// Whether an object of a day that was made known need not be read.
     pub(super) fn contains(&self, object: &ObjectInfo) -> bool {
-        self.days.get(&object.date).is_some_and(|day| day.known.contains(object))
+        self.days.get(&object.date).is_some_and(|day| day.known.contains(object, self.quarantine))
+    }
+
+    /// Whether an object of a day that was made known is in quarantine.
+    pub(super) fn is_given_up(&self, object: &ObjectInfo) -> bool {
+        self.days.get(&object.date).is_some_and(|day| day.known.is_given_up(object))
+    }
+
+    /// What earlier runs noted of an object that is to be read.
+    pub(super) fn trouble(&self, object: &ObjectInfo) -> Option<(u128, Trouble)> {
+        self.days.get(&object.date).and_then(|day| day.known.trouble(object, self.quarantine))
     }
 }

@@ -7,40 +7,42 @@
 //! the lake once because each is checked against the lake's own events; the ledger only saves reading objects again.
 
 mod dry;
+mod gate;
 mod known;
 mod ledger;
 mod listings;
 mod plan;
 mod queue;
+mod rejects;
+mod replay;
 mod seen;
+mod side;
 mod worker;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use arrow::array::{Array, AsArray, BooleanArray};
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Serialize;
-use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 pub use dry::{DryRun, Share, dry_run};
 pub use queue::{QueueCounts, Until, ingest_queue};
+pub use replay::{ReplayCounts, replay};
 pub use worker::{Hashing, StageSeconds};
 
-use crate::batch::time::days;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{EventKey, Tally};
-use crate::lake::{Base, EncodedFile, FileWriter, Lake, rewrite_of};
-use crate::schema::{EVENTS, REJECTS};
+use crate::event::Tally;
+use crate::lake::Lake;
+use crate::schema::REJECTS;
 use crate::source::{Kind, ObjectInfo, Payload, Selection, Source};
-use crate::table::{DataFile, TableSnapshot};
+use gate::Gate;
+use ledger::Troubles;
 use plan::Plan;
-use seen::Seen;
 use worker::{BatchResult, ObjectDone, Status, Worker};
 
 /// How an ingest is bounded.
@@ -62,6 +64,10 @@ pub struct IngestOptions {
     pub selection: Selection,
     /// Which of them are looked for again.
     pub relist: Relist,
+    /// Attempts at an object that cannot be read before it is put into quarantine.
+    pub max_attempts: u32,
+    /// What is done about objects in quarantine.
+    pub quarantine: Quarantine,
 }
 
 /// What is listed although it was listed before.
@@ -79,6 +85,15 @@ impl Default for Relist {
     }
 }
 
+/// What is done about objects that were given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quarantine {
+    /// They are left alone.
+    Keep,
+    /// They are read again, as if they had never been tried.
+    Release,
+}
+
 impl Default for IngestOptions {
     fn default() -> Self {
         Self {
@@ -90,6 +105,8 @@ impl Default for IngestOptions {
             hashing: Hashing::Off,
             selection: Selection::default(),
             relist: Relist::default(),
+            max_attempts: 5,
+            quarantine: Quarantine::Keep,
         }
     }
 }
@@ -140,10 +157,14 @@ pub struct ObjectCounts {
     pub known: u64,
     /// Read in this run.
     pub read: u64,
-    /// Rejected as a whole in this run.
+    /// Fetched in this run and not readable as a log; tried again by the next runs, up to a limit.
     pub rejected: u64,
-    /// Not readable in this run; left for the next.
+    /// Not fetched in this run; left for the next.
     pub failed: u64,
+    /// Of the rejected and failed, those that reached the limit in this run: they are not tried again.
+    pub quarantined: u64,
+    /// Of the known, those that are in quarantine since an earlier run.
+    pub in_quarantine: u64,
     /// Not logs, by kind.
     pub skipped: BTreeMap<Kind, u64>,
     /// Logs that the filters left out, as far as they were listed at all.
@@ -174,13 +195,17 @@ pub struct IngestReport {
     pub records: u64,
     /// Records that became rows.
     pub rows: u64,
+    /// The same, by table.
+    pub rows_by_table: BTreeMap<&'static str, u64>,
     /// Records whose event was in the lake already.
     pub duplicates: u64,
     /// Records that could not become rows.
     pub rejects: u64,
     /// Rejects of records and of whole objects, by reason.
     pub rejects_by_reason: BTreeMap<String, u64>,
-    /// Commits of events.
+    /// True where every record seen is a row, a duplicate or a reject, and the lake has the rows.
+    pub accounted: bool,
+    /// Commits of records.
     pub commits: u64,
     /// Version of the table `events` afterwards.
     pub version: i64,
@@ -191,6 +216,9 @@ pub struct IngestReport {
     pub queue: Option<QueueCounts>,
     /// Ended early on request; the rest is left for the next run.
     pub interrupted: bool,
+    /// Of a replay of rejects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay: Option<ReplayCounts>,
     /// What failed, the first hundred in words.
     pub failures: Vec<String>,
     /// Seconds by stage.
@@ -207,6 +235,7 @@ impl IngestReport {
             || self.rejects > 0
             || self.objects.rejected > 0
             || self.objects.failed > 0
+            || self.replay.is_some_and(|replay| replay.left > 0)
             || !self.failures.is_empty()
     }
 
@@ -222,6 +251,18 @@ impl IngestReport {
         self.rows += tally.rows;
         self.duplicates += tally.duplicates;
         self.rejects += tally.rejects;
+    }
+
+    /// The run's accounts at its end: what the records became, and what the commits added to the lake.
+    fn check(&mut self) -> Result<()> {
+        let tally = Tally { seen: self.records, rows: self.rows, duplicates: self.duplicates, rejects: self.rejects };
+        let stored: u64 = self.rows_by_table.values().sum();
+        self.accounted = tally.is_whole() && stored == tally.rows;
+        if self.accounted {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Internal, format!("records do not add up: {tally:?}, {stored} rows in the lake"))
+            .hint("what was committed stays; please report it"))
     }
 }
 
@@ -245,6 +286,7 @@ pub async fn ingest(
     let mut progress = Progress::default();
     loop {
         let batch = plan.next(options.commit_bytes, &mut report).await?;
+        run.troubles.learn(plan.failing());
         if batch.is_empty() {
             break;
         }
@@ -252,14 +294,14 @@ pub async fn ingest(
             report.interrupted = true;
             break;
         }
-        run.batch(source, &batch, &mut report).await?;
+        run.batch(&Supply::Source(source), &batch, &mut report).await?;
         progress = Progress { objects: plan.found(), done: progress.done + batch.len() as u64 };
         observer(progress);
     }
     if !report.interrupted {
         plan.remember(lake, options, now).await?;
     }
-    report.version = run.snapshot.version;
+    run.end(&mut report).await?;
     report.seconds.total = started.elapsed().as_secs_f64();
     Ok(report)
 }
@@ -274,33 +316,81 @@ struct Fetched {
 /// Work that workers take from.
 type Queue = Arc<Mutex<mpsc::Receiver<Fetched>>>;
 
+/// Where the objects of a batch come from.
+enum Supply<'s> {
+    /// They are fetched.
+    Source(&'s Source),
+    /// They are here already: the texts of records, by name and version.
+    Texts(&'s BTreeMap<(String, String), Bytes>),
+}
+
+impl Supply<'_> {
+    async fn fetch(&self, object: &ObjectInfo) -> Result<Payload> {
+        match self {
+            Self::Source(source) => source.fetch(object).await,
+            Self::Texts(texts) => texts
+                .get(&(object.name.clone(), object.version.clone()))
+                .map(|text| Payload::Bytes(text.clone()))
+                .ok_or_else(|| Error::new(ErrorKind::Internal, format!("no text of {}", object.name))),
+        }
+    }
+}
+
 /// One run's state between its commits.
 struct Run<'r> {
     lake: &'r Lake,
     options: &'r IngestOptions,
     now: DateTime<Utc>,
-    /// The events that are committed, as far as this run knows.
-    snapshot: TableSnapshot,
-    seen: Arc<Mutex<Seen>>,
+    gate: Arc<Gate>,
     workers: Vec<Worker>,
+    /// Objects that earlier runs could not read.
+    troubles: Troubles,
+    /// Whether any object could be fetched: where none can, that is not the objects' fault.
+    fetched: bool,
+    /// Objects with open rejects that this run has read whole.
+    recovered: Vec<ObjectInfo>,
 }
 
 impl<'r> Run<'r> {
     async fn new(lake: &'r Lake, options: &'r IngestOptions, now: DateTime<Utc>) -> Result<Self> {
-        let snapshot = lake.snapshot(&EVENTS).await?;
+        let gate = Arc::new(Gate::new(lake, options.memory_limit / 2).await?);
         let workers =
             (0..options.threads.max(1)).map(|_| Worker::new(options.max_object_size, options.hashing)).collect();
-        Ok(Self { lake, options, now, snapshot, seen: Arc::default(), workers })
+        let (troubles, recovered) = (Troubles::open(lake).await?, Vec::new());
+        Ok(Self { lake, options, now, gate, workers, troubles, fetched: false, recovered })
     }
 
-    /// Reads some objects and commits them; answers the names of those that could not be read this time.
+    /// Reads some objects and commits them; answers the names of those that must be tried again.
     async fn batch(
         &mut self,
-        source: &Source,
+        supply: &Supply<'_>,
         objects: &[ObjectInfo],
         report: &mut IngestReport,
     ) -> Result<HashSet<String>> {
-        let result = self.work(source, objects, report).await?;
+        let result = self.records(supply, objects, report).await?;
+        let started = Instant::now();
+        rejects::keep(self.lake, &result.rejects, self.now).await?;
+        self.fetched |= result.done.iter().any(|done| !matches!(done.status, Status::Failed { .. }));
+        let entries = self.troubles.entries(&result.done, self.options.max_attempts, self.fetched);
+        ledger::enter(self.lake, &entries, self.now).await?;
+        report.objects.quarantined += entries.iter().filter(|entry| entry.is_given_up()).count() as u64;
+        report.seconds.commit += started.elapsed().as_secs_f64();
+        let whole = result.done.iter().filter(|done| done.status == Status::Done && done.tally.rejects == 0);
+        self.recovered
+            .extend(whole.filter(|done| self.troubles.is_rejected(&done.object.name)).map(|done| done.object.clone()));
+        let settled: HashSet<&str> = entries.iter().filter_map(ledger::Entry::settled).collect();
+        let names = result.done.iter().map(|done| done.object.name.as_str());
+        Ok(names.filter(|name| !settled.contains(name)).map(str::to_owned).collect())
+    }
+
+    /// Brings the records of some objects into the lake, and accounts for them.
+    async fn records(
+        &mut self,
+        supply: &Supply<'_>,
+        objects: &[ObjectInfo],
+        report: &mut IngestReport,
+    ) -> Result<BatchResult> {
+        let mut result = self.work(supply, objects, report).await?;
         let mut tally = Tally::default();
         result.done.iter().for_each(|done| tally.add(done.tally));
         if !tally.is_whole() {
@@ -308,19 +398,26 @@ impl<'r> Run<'r> {
                 .hint("nothing of this batch was committed; please report it"));
         }
         let started = Instant::now();
-        let doubled = self.commit(result.files, report).await?;
-        (tally.rows, tally.duplicates) = (tally.rows - doubled, tally.duplicates + doubled);
-        ledger::keep_rejects(self.lake, &result.rejects, self.now).await?;
-        ledger::enter(self.lake, &result.done, self.now).await?;
+        for (table, done) in self.gate.commit(std::mem::take(&mut result.files)).await? {
+            *report.rows_by_table.entry(table.name).or_default() += done.rows;
+            report.commits += done.commits;
+            report.bytes.written += done.bytes;
+            (tally.rows, tally.duplicates) = (tally.rows - done.doubled, tally.duplicates + done.doubled);
+        }
         report.seconds.commit += started.elapsed().as_secs_f64();
         report.tally(tally);
         self.account(&result.done, report);
         for (_, reject) in &result.rejects {
             *report.rejects_by_reason.entry(reject.reason.to_string()).or_default() += 1;
         }
-        lock(&self.seen)?.next_batch(self.options.memory_limit / 2);
-        let failed = result.done.into_iter().filter(|done| matches!(done.status, Status::Failed(_)));
-        Ok(failed.map(|done| done.object.name).collect())
+        Ok(result)
+    }
+
+    /// What is left to do when all batches are committed.
+    async fn end(&mut self, report: &mut IngestReport) -> Result<()> {
+        rejects::supersede(self.lake, &std::mem::take(&mut self.recovered), self.now).await?;
+        report.version = self.gate.version()?;
+        report.check()
     }
 
     fn account(&self, done: &[ObjectDone], report: &mut IngestReport) {
@@ -335,11 +432,12 @@ impl<'r> Run<'r> {
                     ));
                 }
                 Status::Done => report.objects.read += 1,
+                Status::Other(kind) => *report.objects.skipped.entry(*kind).or_default() += 1,
                 Status::Rejected(why) => {
                     report.objects.rejected += 1;
                     report.fail(format!("{}: rejected: {why}", object.name));
                 }
-                Status::Failed(why) => {
+                Status::Failed { why, .. } => {
                     report.objects.failed += 1;
                     report.fail(why.clone());
                 }
@@ -350,7 +448,7 @@ impl<'r> Run<'r> {
     /// Feeds the workers and gathers what they make of the objects.
     async fn work(
         &mut self,
-        source: &Source,
+        supply: &Supply<'_>,
         objects: &[ObjectInfo],
         report: &mut IngestReport,
     ) -> Result<BatchResult> {
@@ -359,20 +457,21 @@ impl<'r> Run<'r> {
         let handles: Vec<_> = std::mem::take(&mut self.workers)
             .into_iter()
             .map(|worker| {
-                let (queue, seen) = (Arc::clone(&queue), Arc::clone(&self.seen));
-                let (lake, snapshot, handle) = (self.lake.clone(), self.snapshot.clone(), Handle::current());
-                tokio::task::spawn_blocking(move || drain(worker, &queue, &seen, &lake, &snapshot, &handle))
+                let (queue, gate) = (Arc::clone(&queue), Arc::clone(&self.gate));
+                tokio::task::spawn_blocking(move || drain(worker, &queue, &gate))
             })
             .collect();
         drop(queue);
-        report.seconds.fetch += self.feed(source, objects, sender).await;
+        report.seconds.fetch += self.feed(supply, objects, sender).await;
         let mut all = BatchResult::default();
         for handle in handles {
             let panicked = |error| Error::new(ErrorKind::Internal, "a worker ended in a panic").source(error);
             let (worker, result) = handle.await.map_err(panicked)?;
             self.workers.push(worker);
             let result = result?;
-            all.files.extend(result.files);
+            for (shape, files) in result.files {
+                all.files.entry(shape).or_default().extend(files);
+            }
             all.done.extend(result.done);
             all.rejects.extend(result.rejects);
             report.bytes.json += result.json_bytes;
@@ -384,7 +483,7 @@ impl<'r> Run<'r> {
     }
 
     /// Fetches objects, some at a time, within half of the memory; answers the seconds spent waiting for them.
-    async fn feed(&self, source: &Source, objects: &[ObjectInfo], sender: mpsc::Sender<Fetched>) -> f64 {
+    async fn feed(&self, supply: &Supply<'_>, objects: &[ObjectInfo], sender: mpsc::Sender<Fetched>) -> f64 {
         let budget = u32::try_from(self.options.memory_limit / 2 / 1024).unwrap_or(u32::MAX).max(1);
         let room = Arc::new(Semaphore::new(budget as usize));
         let fetches = objects.iter().map(|object| {
@@ -393,7 +492,7 @@ impl<'r> Run<'r> {
                 let size = u32::try_from(object.bytes / 1024).unwrap_or(u32::MAX).clamp(1, budget);
                 let room = room.acquire_many_owned(size).await.ok();
                 let started = Instant::now();
-                let payload = source.fetch(object).await;
+                let payload = supply.fetch(object).await;
                 let seconds = started.elapsed().as_secs_f64();
                 // a closed queue means that a worker has failed; it tells why
                 let _ = sender.send(Fetched { object: object.clone(), payload, _room: room }).await;
@@ -405,83 +504,15 @@ impl<'r> Run<'r> {
             .fold(0.0, async |a, b| a + b)
             .await
     }
-
-    /// Commits the events and answers how many of them another writer had committed first.
-    async fn commit(&mut self, mut files: Vec<EncodedFile>, report: &mut IngestReport) -> Result<u64> {
-        let mut doubled = 0;
-        files.sort_by_key(|file| file.date);
-        let mut staged = self.lake.stage(&EVENTS, &files).await?;
-        while !files.is_empty() {
-            match self.lake.commit_staged(&EVENTS, &staged, Base::Version(self.snapshot.version)).await {
-                Ok(snapshot) => {
-                    self.snapshot = snapshot;
-                    report.commits += 1;
-                    report.bytes.written += files.iter().map(|file| file.bytes.len() as u64).sum::<u64>();
-                    break;
-                }
-                Err(error) if error.kind() == ErrorKind::Conflict => {
-                    let removed = self.catch_up(&mut files).await?;
-                    if removed > 0 {
-                        staged = self.lake.stage(&EVENTS, &files).await?;
-                    }
-                    doubled += removed;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(doubled)
-    }
-
-    /// Reads what others have committed since, takes the events they had first out of the files, and answers how many.
-    /// The snapshot moves on here and after a commit of our own only, so that `seen` has every event that it has.
-    async fn catch_up(&mut self, files: &mut Vec<EncodedFile>) -> Result<u64> {
-        let latest = self.lake.snapshot(&EVENTS).await?;
-        let known: HashSet<_> = self.snapshot.files.iter().map(|file| file.path.clone()).collect();
-        let mut news = latest.clone();
-        // a compaction of what this run knows is no news, however large
-        let at = self.snapshot.version;
-        let is_news = |file: &DataFile| !known.contains(&file.path) && rewrite_of(file).is_none_or(|of| of > at);
-        news.files.retain(is_news);
-        self.snapshot = latest;
-        let mut theirs = HashSet::new();
-        for date in news.files.iter().filter_map(|file| file.partition.clone()).collect::<BTreeSet<_>>() {
-            let Some(day) = date.parse().ok().map(days) else { continue };
-            let hours = (i64::from(day) * 24..(i64::from(day) + 1) * 24).collect();
-            let keys = self.lake.event_keys(&news, day, &hours).await?;
-            theirs.extend(keys.iter().map(|&(_, key)| key));
-            lock(&self.seen)?.learn(&BTreeSet::new(), keys);
-        }
-        let mut removed = 0;
-        let mut kept = Vec::with_capacity(files.len());
-        for file in files.drain(..) {
-            let (count, file) = without(file, &theirs)?;
-            removed += count;
-            kept.extend(file);
-        }
-        *files = kept;
-        Ok(removed)
-    }
-}
-
-fn lock(seen: &Mutex<Seen>) -> Result<std::sync::MutexGuard<'_, Seen>> {
-    seen.lock().map_err(|_| Error::new(ErrorKind::Internal, "a worker ended in a panic"))
 }
 
 /// A worker's life during a batch.
-fn drain(
-    mut worker: Worker,
-    queue: &Queue,
-    seen: &Mutex<Seen>,
-    lake: &Lake,
-    snapshot: &TableSnapshot,
-    handle: &Handle,
-) -> (Worker, Result<BatchResult>) {
-    let load = |day: i32, hours: &BTreeSet<i64>| handle.block_on(lake.event_keys(snapshot, day, hours));
+fn drain(mut worker: Worker, queue: &Queue, gate: &Gate) -> (Worker, Result<BatchResult>) {
     let mut failure = None;
     while let Some(Fetched { object, payload, _room }) = queue.lock().ok().and_then(|mut queue| queue.blocking_recv()) {
         let result = match payload {
             _ if failure.is_some() => continue,
-            Ok(payload) => worker.object(object, payload, seen, &load),
+            Ok(payload) => worker.object(object, payload, gate),
             Err(error) => {
                 worker.failed(object, &error);
                 Ok(())
@@ -491,36 +522,4 @@ fn drain(
     }
     let result = worker.finish();
     (worker, failure.map_or(result, Err))
-}
-
-/// The file without some events, and how many those were; no file where nothing is left.
-fn without(file: EncodedFile, events: &HashSet<EventKey>) -> Result<(u64, Option<EncodedFile>)> {
-    let fail = |error: parquet::errors::ParquetError| {
-        Error::new(ErrorKind::Internal, "cannot read back a file that was just written").source(error)
-    };
-    let mut writer = FileWriter::new(&EVENTS)?;
-    let mut removed = 0;
-    for batch in ParquetRecordBatchReaderBuilder::try_new(file.bytes.clone()).and_then(|b| b.build()).map_err(fail)? {
-        let batch = batch.map_err(|error| fail(error.into()))?;
-        let mask = new_events(&batch, events);
-        removed += mask.false_count() as u64;
-        let kept = arrow::compute::filter_record_batch(&batch, &mask).map_err(|error| fail(error.into()))?;
-        writer.write(&kept)?;
-    }
-    match removed {
-        0 => Ok((0, Some(file))),
-        all if all == file.rows => Ok((all, None)),
-        some => writer.finish(file.date).map(|file| (some, Some(file))),
-    }
-}
-
-fn new_events(batch: &arrow::array::RecordBatch, known: &HashSet<EventKey>) -> BooleanArray {
-    let column = |name: &str| batch.column_by_name(name).map(|column| column.as_string::<i32>());
-    let (ids, hashes) = (column("eventid"), column("eventhash"));
-    let key = |row: usize| match (ids, hashes) {
-        (_, Some(hashes)) if hashes.is_valid(row) => EventKey::of_event_hash(hashes.value(row)),
-        (Some(ids), _) if ids.is_valid(row) => Some(EventKey::of_event_id(ids.value(row))),
-        _ => None,
-    };
-    (0..batch.num_rows()).map(|row| Some(key(row).is_none_or(|key| !known.contains(&key)))).collect()
 }

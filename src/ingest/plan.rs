@@ -13,6 +13,7 @@ use std::time::Instant;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
 use super::known::Ledger;
+use super::ledger::Trouble;
 use super::listings;
 use super::{IngestOptions, IngestReport};
 use crate::error::Result;
@@ -47,9 +48,12 @@ pub(super) struct Plan {
     window: NaiveDate,
     /// First day that the lake keeps.
     first_day: Option<NaiveDate>,
+    /// New objects that earlier runs could not read, since it was last asked for.
+    failing: Vec<(u128, Trouble)>,
     listed: u64,
     expired: u64,
     known: u64,
+    in_quarantine: u64,
     totals: Totals,
 }
 
@@ -66,7 +70,7 @@ impl Plan {
         let share = options.memory_limit / 8;
         let (ledger, through, first_day) = match lake {
             Some(lake) => {
-                let ledger = Ledger::open(lake, share / ROW_BYTES).await?;
+                let ledger = Ledger::open(lake, share / ROW_BYTES, options.quarantine).await?;
                 (Some(ledger), listings::through(lake).await?, lake.first_day().await?)
             }
             None => (None, HashMap::new(), None),
@@ -89,9 +93,11 @@ impl Plan {
             through,
             window,
             first_day,
+            failing: Vec::new(),
             listed: 0,
             expired: 0,
             known: 0,
+            in_quarantine: 0,
             totals: Totals::default(),
         })
     }
@@ -129,6 +135,12 @@ impl Plan {
         report.objects.listed = self.listed;
         report.objects.expired = self.expired;
         report.objects.known = self.known;
+        report.objects.in_quarantine = self.in_quarantine;
+    }
+
+    /// What is known of objects that earlier runs could not read and that are handed out now.
+    pub(super) fn failing(&mut self) -> Vec<(u128, Trouble)> {
+        std::mem::take(&mut self.failing)
     }
 
     /// Compares a page with the ledger.
@@ -160,9 +172,13 @@ impl Plan {
 
     /// Whether an object of a day that is loaded must be read; notes it in either case.
     fn is_new(&mut self, object: &ObjectInfo) -> bool {
-        if self.ledger.as_ref().is_some_and(|ledger| ledger.contains(object)) {
-            self.known += 1;
-            return false;
+        if let Some(ledger) = &self.ledger {
+            if ledger.contains(object) {
+                self.known += 1;
+                self.in_quarantine += u64::from(ledger.is_given_up(object));
+                return false;
+            }
+            self.failing.extend(ledger.trouble(object));
         }
         if let Some(region) = region_prefix(&object.name) {
             match self.open.get_mut(region) {

@@ -17,7 +17,8 @@ use serde::Serialize;
 use tokio::task::JoinHandle;
 
 use super::known::Ledger;
-use super::{IngestOptions, IngestReport, Observer, Progress, Run, Stop};
+use super::ledger::Trouble;
+use super::{IngestOptions, IngestReport, Observer, Progress, Run, Stop, Supply};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::source::notice::{self, Named, Notice};
@@ -164,6 +165,8 @@ struct Session<'s> {
     counts: QueueCounts,
     /// Ids of messages that were left in the queue.
     left: HashSet<String>,
+    /// What is known of the batch's objects that could not be read before.
+    failing: Vec<(u128, Trouble)>,
     now: DateTime<Utc>,
     started: Instant,
 }
@@ -187,12 +190,12 @@ pub async fn ingest_queue(
     if !queue.redrives() {
         tracing::warn!("{} has no redrive policy: a message that is not understood comes again for ever", queue.url());
     }
-    let ledger = Ledger::open(lake, options.memory_limit / 8 / ROW_BYTES).await?;
+    let ledger = Ledger::open(lake, options.memory_limit / 8 / ROW_BYTES, options.quarantine).await?;
     let first_day = lake.first_day().await?;
     let (report, counts) = (IngestReport::default(), QueueCounts::default());
-    let (left, started) = (HashSet::new(), Instant::now());
+    let (left, failing, started) = (HashSet::new(), Vec::new(), Instant::now());
     let mut session =
-        Session { queue, source, options, until, stop, ledger, first_day, report, counts, left, now, started };
+        Session { queue, source, options, until, stop, ledger, first_day, report, counts, left, failing, now, started };
     session.run(lake, observer).await?;
     session.report.queue = Some(session.counts);
     session.report.seconds.total = started.elapsed().as_secs_f64();
@@ -205,7 +208,7 @@ impl Session<'_> {
         let mut failures = 0;
         loop {
             let result = self.step(&mut run, observer).await;
-            self.report.version = run.snapshot.version;
+            run.end(&mut self.report).await?;
             match result {
                 Ok(true) => failures = 0,
                 Ok(false) => return Ok(()),
@@ -396,6 +399,7 @@ impl Session<'_> {
             self.report.objects.known += 1;
             return Ok(());
         }
+        self.failing.extend(self.ledger.trouble(&object));
         task.objects.push(object.name.clone());
         batch.add(object);
         Ok(())
@@ -426,10 +430,11 @@ impl Session<'_> {
     /// Commits what a batch names, and settles its messages.
     async fn work(&mut self, run: &mut Run<'_>, batch: Batch) -> Result<()> {
         run.now = self.present();
+        run.troubles.learn(self.failing.drain(..));
         let objects: Vec<ObjectInfo> = batch.objects.values().cloned().collect();
         let failed = match objects.is_empty() {
             true => HashSet::new(),
-            false => match run.batch(self.source, &objects, &mut self.report).await {
+            false => match run.batch(&Supply::Source(self.source), &objects, &mut self.report).await {
                 Ok(failed) => failed,
                 Err(error) => {
                     self.give_back(&batch).await;

@@ -5,20 +5,21 @@
 //! share of memory, and only a few days are open at a time.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::seen::Seen;
-use crate::batch::{Identified, RowGroup, identify, time};
+use super::gate::{Files, Gate};
+use super::side::Side;
+use crate::batch::flat::{FlatRecord, Shape};
+use crate::batch::{Identified, RowGroup, event_id, identify, time};
 use crate::decode;
 use crate::encode::{EventEncoder, EventFile, ROW_GROUP_ROWS};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{EventKey, Reject, RejectReason, Tally};
-use crate::lake::{EncodedFile, hour_of};
-use crate::parse::{Chunk, Parser, Visitor};
-use crate::source::{ObjectInfo, Payload, folder};
+use crate::event::{Reject, RejectReason, Tally};
+use crate::lake::EncodedFile;
+use crate::parse::{Chunk, Parser, Record, Visitor};
+use crate::source::{Kind, ObjectInfo, Payload, folder};
 
 /// Bytes of memory of the rows that are not encoded yet, over all open days; a full row group of CloudTrail takes about
 /// 25 MB.
@@ -32,10 +33,6 @@ const MAX_OPEN_DAYS: usize = 8;
 
 /// Raw text of rejects held until the next commit; what comes later is kept without its text.
 const MAX_RAW_BYTES: usize = 16 << 20;
-
-/// Answers which events the lake has of some hours of one day.
-pub(super) type LoadKeys<'l> =
-    dyn Fn(i32, &std::collections::BTreeSet<i64>) -> Result<Vec<(i64, EventKey)>> + Sync + 'l;
 
 /// Seconds of work by stage, summed over the workers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -101,16 +98,23 @@ pub(super) struct ObjectDone {
 pub(super) enum Status {
     /// Every record is accounted for.
     Done,
-    /// The object as a whole is broken; it stays so until it changes.
+    /// It is no log, whatever its name says.
+    Other(Kind),
+    /// The object as a whole is broken, as far as can be told now.
     Rejected(String),
-    /// It could not be read this time.
-    Failed(String),
+    /// It could not be fetched.
+    Failed {
+        /// What happened.
+        why: String,
+        /// Whether it happened to this object alone, and not to the service or the credentials.
+        is_own: bool,
+    },
 }
 
 /// What a worker made of a batch of objects.
 #[derive(Default)]
 pub(super) struct BatchResult {
-    pub files: Vec<EncodedFile>,
+    pub files: Files,
     pub done: Vec<ObjectDone>,
     pub rejects: Vec<(ObjectInfo, Reject)>,
     pub json_bytes: u64,
@@ -138,6 +142,7 @@ pub(super) struct Worker {
     file_bytes: usize,
     clock: u64,
     raw_bytes: usize,
+    side: Side,
     result: BatchResult,
 }
 
@@ -156,13 +161,15 @@ impl Worker {
             file_bytes: FILE_BYTES,
             clock: 0,
             raw_bytes: 0,
+            side: Side::default(),
             result: BatchResult::default(),
         }
     }
 
     /// Notes an object that could not be fetched.
     pub(super) fn failed(&mut self, object: ObjectInfo, error: &Error) {
-        let status = Status::Failed(error.to_string());
+        let is_own = matches!(error.kind(), ErrorKind::Denied | ErrorKind::NotFound | ErrorKind::BadInput);
+        let status = Status::Failed { why: error.to_string(), is_own };
         self.result.done.push(ObjectDone { object, tally: Tally::default(), status, sha256: None });
     }
 
@@ -170,13 +177,7 @@ impl Worker {
     ///
     /// # Errors
     /// Where the lake cannot be read or a file not be encoded: the batch cannot be committed then.
-    pub(super) fn object(
-        &mut self,
-        object: ObjectInfo,
-        payload: Payload,
-        seen: &Mutex<Seen>,
-        load: &LoadKeys<'_>,
-    ) -> Result<()> {
+    pub(super) fn object(&mut self, object: ObjectInfo, payload: Payload, gate: &Gate) -> Result<()> {
         let (limit, text, file) = (self.max_object_size, &mut self.text, &mut self.file);
         let bytes = match &payload {
             Payload::Bytes(bytes) => bytes,
@@ -196,7 +197,7 @@ impl Worker {
             let hash = timed(&mut self.result.seconds.hash, || crate::digest::hash(&self.text));
             self.sha256 = Some(hash);
         }
-        self.records(object, seen, load)
+        self.records(object, gate)
     }
 
     fn reject_object(&mut self, object: ObjectInfo, reject: Reject) {
@@ -213,11 +214,11 @@ impl Worker {
         self.result.rejects.push((object.clone(), reject));
     }
 
-    fn records(&mut self, object: ObjectInfo, seen: &Mutex<Seen>, load: &LoadKeys<'_>) -> Result<()> {
+    fn records(&mut self, object: ObjectInfo, gate: &Gate) -> Result<()> {
         let text = std::mem::take(&mut self.text);
         let mut parser = std::mem::take(&mut self.parser);
         let started = Instant::now();
-        let mut rows = Rows::new(self, &object, seen, load);
+        let mut rows = Rows::new(self, &object, gate);
         parser.parse(&text, &mut rows);
         let Rows { tally, rejects, whole, error, elsewhere, .. } = rows;
         self.result.seconds.parse += started.elapsed().saturating_sub(elsewhere).as_secs_f64();
@@ -225,6 +226,11 @@ impl Worker {
         (self.text, self.parser) = (text, parser);
         if let Some(error) = error {
             return Err(error);
+        }
+        if let Some(kind) = neighbour(&rejects) {
+            let status = Status::Other(kind);
+            self.result.done.push(ObjectDone { object, tally: Tally::default(), status, sha256: None });
+            return Ok(());
         }
         for reject in rejects {
             self.keep(&object, reject);
@@ -294,7 +300,7 @@ impl Worker {
         let date = time::date_of(day);
         let encoded = timed(&mut self.result.seconds.write, || EncodedFile::of_events(file, date))?;
         self.file_bytes = encoded.bytes.len() + encoded.bytes.len() / 4;
-        self.result.files.push(encoded);
+        self.result.files.entry(Shape::Event).or_default().push(encoded);
         Ok(())
     }
 
@@ -307,6 +313,7 @@ impl Worker {
             self.close(day)?;
         }
         self.raw_bytes = 0;
+        self.result.files.append(&mut self.side.finish()?);
         Ok(std::mem::take(&mut self.result))
     }
 }
@@ -326,8 +333,7 @@ fn timed<T>(seconds: &mut f64, work: impl FnOnce() -> T) -> T {
 struct Rows<'w> {
     worker: &'w mut Worker,
     object: &'w ObjectInfo,
-    seen: &'w Mutex<Seen>,
-    load: &'w LoadKeys<'w>,
+    gate: &'w Gate,
     tally: Tally,
     rejects: Vec<Reject>,
     /// Why the object as a whole is rejected.
@@ -338,9 +344,9 @@ struct Rows<'w> {
 }
 
 impl<'w> Rows<'w> {
-    fn new(worker: &'w mut Worker, object: &'w ObjectInfo, seen: &'w Mutex<Seen>, load: &'w LoadKeys<'w>) -> Self {
+    fn new(worker: &'w mut Worker, object: &'w ObjectInfo, gate: &'w Gate) -> Self {
         let (tally, rejects) = (Tally::default(), Vec::new());
-        Self { worker, object, seen, load, tally, rejects, whole: None, error: None, elsewhere: Duration::ZERO }
+        Self { worker, object, gate, tally, rejects, whole: None, error: None, elsewhere: Duration::ZERO }
     }
 
     fn take(&mut self, chunk: &Chunk<'_>) -> Result<()> {
@@ -348,6 +354,13 @@ impl<'w> Rows<'w> {
         let mut identified = Vec::with_capacity(chunk.records().len());
         for (index, record) in chunk.records().enumerate() {
             self.tally.seen += 1;
+            match Shape::of(&record) {
+                Shape::Event => {}
+                shape => {
+                    self.flat(shape, &record)?;
+                    continue;
+                }
+            }
             match identify(&record) {
                 Ok(known) => identified.push((index, known)),
                 Err(reject) => {
@@ -358,7 +371,7 @@ impl<'w> Rows<'w> {
         }
         let total = identified.len();
         let mut dedupe = 0.0;
-        timed(&mut dedupe, || self.admit(&mut identified))?;
+        timed(&mut dedupe, || self.gate.admit(Shape::Event, &mut identified, |index| event_id(&chunk.record(index))))?;
         self.tally.rows += identified.len() as u64;
         self.tally.duplicates += (total - identified.len()) as u64;
         let write = self.worker.result.seconds.write;
@@ -369,19 +382,24 @@ impl<'w> Rows<'w> {
         Ok(())
     }
 
-    /// Keeps the events that are new.
-    fn admit(&self, events: &mut Vec<(usize, Identified)>) -> Result<()> {
-        let mut seen = self.seen.lock().map_err(|_| Error::new(ErrorKind::Internal, "another worker panicked"))?;
-        let mut unknown = seen.unknown(events.iter().map(|(_, event)| hour_of(event.time)));
-        while let Some(&first) = unknown.first() {
-            let day = first.div_euclid(24);
-            let rest = unknown.split_off(&((day + 1) * 24));
-            let keys = (self.load)(day as i32, &unknown)?;
-            seen.learn(&unknown, keys);
-            unknown = rest;
+    /// Takes a record that is no event.
+    fn flat(&mut self, shape: Shape, record: &Record<'_>) -> Result<()> {
+        let flat = match FlatRecord::read(shape, record) {
+            Ok(flat) => flat,
+            Err(reject) => {
+                self.tally.rejects += 1;
+                self.rejects.push(reject);
+                return Ok(());
+            }
+        };
+        let mut new = vec![(0, flat.identified)];
+        self.gate.admit(shape, &mut new, |_| flat.event_id())?;
+        if new.is_empty() {
+            self.tally.duplicates += 1;
+            return Ok(());
         }
-        events.retain(|(_, event)| seen.admit(hour_of(event.time), event.key));
-        Ok(())
+        self.tally.rows += 1;
+        self.worker.side.append(shape, &flat, &self.object.name)
     }
 }
 
@@ -414,4 +432,11 @@ fn whole(reject: &Reject) -> String {
         _ => "",
     };
     format!("{}: {}{hint}", reject.reason, reject.detail)
+}
+
+/// What an object without records is, where it is one of CloudTrail's other files under a name that does not say so.
+fn neighbour(rejects: &[Reject]) -> Option<Kind> {
+    let [Reject { position: None, reason: RejectReason::NoRecords, raw, .. }] = rejects else { return None };
+    let is_digest = ["\"digestS3Object\"", "\"digestStartTime\"", "\"logFiles\""].iter().all(|name| raw.contains(name));
+    is_digest.then_some(Kind::Digest)
 }

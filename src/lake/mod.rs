@@ -7,6 +7,7 @@
 mod beside;
 mod commit;
 mod debris;
+mod evolve;
 mod fault;
 mod file;
 mod keys;
@@ -24,8 +25,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use backon::Retryable;
-use deltalake_core::kernel::StructType;
-use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::logstore::{StorageConfig, default_logstore};
 use deltalake_core::protocol::SaveMode;
 use deltalake_core::{DeltaTable, DeltaTableError};
@@ -37,7 +36,7 @@ use url::Url;
 
 pub use commit::{Base, StagedFile};
 pub use file::{EncodedFile, FileWriter, Profile, writer_properties};
-pub use keys::{HourKeys, hour_of};
+pub use keys::{IdFilter, KeyFile, KeyGroup};
 pub use lock::RunLock;
 pub use survey::{Garbage, LogState, ORPHAN_AGE, Reason, Survey};
 pub use swap::{Swapped, day_of, rewrite_of};
@@ -209,11 +208,7 @@ impl Lake {
                 Error::new(ErrorKind::Denied, what.clone()).source(error).hint("check the folder's owner and mode")
             })?;
         }
-        let schema: StructType = table
-            .schema()
-            .as_ref()
-            .try_into_kernel()
-            .map_err(|error| Error::new(ErrorKind::Internal, format!("schema of {}", table.name)).source(error))?;
+        let schema = evolve::columns(table)?;
         let configuration = [
             ("delta.dataSkippingStatsColumns", table.stats.join(",")),
             ("delta.checkpointInterval", CHECKPOINT_INTERVAL.to_string()),
@@ -232,9 +227,10 @@ impl Lake {
         Ok(created)
     }
 
+    /// The table as it can be written to.
     async fn existing(&self, table: &'static Table) -> Result<DeltaTable> {
         match self.table(table).await? {
-            Some(current) => Ok(current),
+            Some(current) => self.with_all_columns(table, current).await,
             None => self.create(table).await,
         }
     }

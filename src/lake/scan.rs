@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
@@ -17,6 +17,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::Lake;
+use super::evolve::conform;
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::Table;
 use crate::table::{DataFile, TableSnapshot};
@@ -25,7 +26,8 @@ use crate::table::{DataFile, TableSnapshot};
 const BATCH_ROWS: usize = 16 * 1024;
 
 impl Lake {
-    /// Reads top-level columns (none of them the partition column) of some of a snapshot's files, batch by batch.
+    /// Reads top-level columns (none of them the partition column) of some of a snapshot's files, batch by batch. Each
+    /// batch has those columns in their order, NULL where the file is older than the column.
     ///
     /// # Errors
     /// `Unavailable` where a file cannot be read, `BadInput` where it is damaged.
@@ -37,31 +39,45 @@ impl Lake {
         columns: &[&str],
         mut visit: impl FnMut(&RecordBatch),
     ) -> Result<()> {
+        let wanted = wanted(table, columns);
         for file in files {
-            let failed = |error: ParquetError| {
-                let kind = match &error {
-                    ParquetError::External(_) => ErrorKind::Unavailable,
-                    _ => ErrorKind::BadInput,
-                };
-                Error::new(kind, format!("cannot read {}", file.path)).source(error)
-            };
+            let failed = |error: ParquetError| damaged(&file.path, error);
             let reader = Reader { store: Arc::clone(&snapshot.store), path: file.path.clone(), size: file.size };
             let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(failed)?;
-            let mask = ProjectionMask::roots(builder.parquet_schema(), project(&table.file_schema(), columns));
+            let places: Vec<usize> = columns.iter().filter_map(|name| builder.schema().index_of(name).ok()).collect();
+            let mask = ProjectionMask::roots(builder.parquet_schema(), places);
             let mut batches = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(failed)?;
             while let Some(batch) = batches.next().await {
-                visit(&batch.map_err(failed)?);
+                let batch = batch.map_err(failed)?;
+                visit(&conform(&batch, &wanted).map_err(|error| failed(error.into()))?);
             }
         }
         Ok(())
     }
 }
 
+/// What parquet's error about a file means for the caller.
+pub(super) fn damaged(path: &Path, error: ParquetError) -> Error {
+    let kind = match &error {
+        ParquetError::External(_) => ErrorKind::Unavailable,
+        _ => ErrorKind::BadInput,
+    };
+    Error::new(kind, format!("cannot read {path}")).source(error)
+}
+
+/// The table's columns of those names, in the order that they are asked for.
+fn wanted(table: &Table, columns: &[&str]) -> SchemaRef {
+    let schema = table.file_schema();
+    let fields = columns.iter().filter_map(|name| schema.fields().find(name).map(|(_, field)| Arc::clone(field)));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
 /// A file of an object store as parquet reads it.
-struct Reader {
-    store: Arc<dyn ObjectStore>,
-    path: Path,
-    size: u64,
+#[derive(Debug, Clone)]
+pub(super) struct Reader {
+    pub store: Arc<dyn ObjectStore>,
+    pub path: Path,
+    pub size: u64,
 }
 
 fn external(error: object_store::Error) -> ParquetError {
@@ -84,9 +100,4 @@ impl AsyncFileReader for Reader {
         let size = self.size;
         async move { ParquetMetaDataReader::new().load_and_finish(self, size).await.map(Arc::new) }.boxed()
     }
-}
-
-/// Places of the columns of those names in the schema.
-fn project(schema: &Schema, names: &[&str]) -> Vec<usize> {
-    names.iter().filter_map(|name| schema.index_of(name).ok()).collect()
 }

@@ -121,6 +121,24 @@ impl Lake {
         self.swap(table, Swap { staged, gives_way: &gives_way, expected, data_change: false, operation }).await
     }
 
+    /// Puts files in the place of others, in one commit: the same rows with other values.
+    ///
+    /// # Errors
+    /// As [`Lake::rewrite`].
+    pub async fn replace_files(
+        &self,
+        table: &'static Table,
+        old: &[DataFile],
+        files: &[EncodedFile],
+    ) -> Result<Swapped> {
+        let staged = self.stage(table, files).await?;
+        let paths: HashSet<&Path> = old.iter().map(|file| &file.path).collect();
+        let gives_way = |file: &DataFile| paths.contains(&file.path);
+        let operation = DeltaOperation::Update { predicate: None };
+        let expected = Some(old.len());
+        self.swap(table, Swap { staged: &staged, gives_way: &gives_way, expected, data_change: true, operation }).await
+    }
+
     /// Drops all days before `first` in one commit; no commit where there are none.
     ///
     /// # Errors

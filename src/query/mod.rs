@@ -12,6 +12,8 @@ mod ordered;
 pub mod output;
 mod provider;
 mod text;
+mod version;
+mod view;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -79,6 +81,7 @@ pub fn session_for(snapshots: &[TableSnapshot], options: &QueryOptions, access: 
         let table = Arc::new(SnapshotTable::new(snapshot)?);
         ctx.register_table(snapshot.name.as_str(), table).map_err(|error| fault::of(&error))?;
     }
+    view::register(&ctx, snapshots)?;
     Ok(ctx)
 }
 

@@ -34,7 +34,7 @@ pub struct Selection {
 impl Default for Selection {
     fn default() -> Self {
         Self {
-            kinds: BTreeSet::from([Kind::Log]),
+            kinds: BTreeSet::from([Kind::Log, Kind::Insight, Kind::Aggregated]),
             from: None,
             to: None,
             accounts: BTreeSet::new(),
@@ -240,6 +240,7 @@ mod tests {
         for (prefix, enters) in [
             ("AWSLogs/111122223333/CloudTrail/", true),
             ("AWSLogs/111122223333/CloudTrail-NetworkActivity/", true),
+            ("AWSLogs/111122223333/CloudTrail-Insight/", true),
             ("AWSLogs/111122223333/CloudTrail-Digest/", false),
             ("AWSLogs/111122223333/vpcflowlogs/", false),
             ("AWSLogs/odd/", true),

@@ -96,13 +96,12 @@ async fn odd_keys_are_only_names() {
         aws.put("e2e-keys", &key("CloudTrail", 2, name), object(number * 10..number * 10 + 10)).await;
     }
     aws.put("e2e-keys", &key("CloudTrail-Digest", 2, "d"), *b"{}").await;
-    aws.put("e2e-keys", &key("CloudTrail-Insight", 2, "i"), *b"{}").await;
     aws.put("e2e-keys", "logs/AWSLogs/", *b"").await;
     let (world, bucket) = (World::new(), Bucket::named("e2e-keys"));
     world.run_at(emulator.endpoint(), &bucket.ingest(&[])).expect(0);
     let report = world.report();
     assert_eq!([&report["objects"]["read"], &report["rows"]], [names.len(), names.len() * 10]);
-    assert_eq!(report["objects"]["skipped"], serde_json::json!({"digest": 1, "insight": 1, "other": 1}));
+    assert_eq!(report["objects"]["skipped"], serde_json::json!({"digest": 1, "other": 1}));
     let sql = "SELECT count(DISTINCT source_object) FROM events WHERE source_object LIKE 's3://e2e-keys/logs/%'";
     let ended = world.run_at(emulator.endpoint(), &["query", sql, "--lake", &bucket.lake, "-o", "csv"]).expect(0);
     assert_eq!(ended.stdout.lines().nth(1), Some(names.len().to_string().as_str()));

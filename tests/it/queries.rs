@@ -20,7 +20,7 @@ use object_store::local::LocalFileSystem;
 use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
 use trailhound::query::{self, QueryOptions, named, output};
-use trailhound::schema::{COMPLETENESS, EVENTS, FINDINGS, OBJECTS, REJECTS, Table};
+use trailhound::schema::{COMPLETENESS, EVENTS, FINDINGS, INSIGHTS, OBJECTS, REJECTS, Table};
 use trailhound::table::{DataFile, TableSnapshot};
 use url::Url;
 
@@ -104,7 +104,8 @@ fn snapshot(folder: &Path, table: &'static Table) -> TableSnapshot {
 }
 
 fn session(folder: &Path) -> SessionContext {
-    let snapshots = [&EVENTS, &OBJECTS, &REJECTS, &FINDINGS, &COMPLETENESS].map(|table| snapshot(folder, table));
+    let snapshots =
+        [&EVENTS, &INSIGHTS, &OBJECTS, &REJECTS, &FINDINGS, &COMPLETENESS].map(|table| snapshot(folder, table));
     query::session(&snapshots, &QueryOptions { threads: 2, memory_limit: 256 << 20 }).unwrap()
 }
 
@@ -173,7 +174,7 @@ async fn every_named_query_is_fine_with_an_empty_lake() {
         store_url: Url::parse("memory://empty/").unwrap(),
         store: store.clone(),
     };
-    let snapshots = [&EVENTS, &OBJECTS, &REJECTS, &FINDINGS, &COMPLETENESS].map(empty);
+    let snapshots = [&EVENTS, &INSIGHTS, &OBJECTS, &REJECTS, &FINDINGS, &COMPLETENESS].map(empty);
     let ctx = query::session(&snapshots, &QueryOptions { threads: 2, memory_limit: 256 << 20 }).unwrap();
     for query in named::all() {
         let found = result(&ctx, &query.name).await.unwrap_or_else(|error| panic!("{}: {error}", query.name));

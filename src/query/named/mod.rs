@@ -96,7 +96,7 @@ macro_rules! embedded {
 }
 
 /// In the order of their names; a test holds that no file is forgotten.
-const FILES: [(&str, &str); 20] = embedded![
+const FILES: [(&str, &str); 23] = embedded![
     "actor-timeline",
     "assume-role-chains",
     "completeness",
@@ -105,12 +105,15 @@ const FILES: [(&str, &str); 20] = embedded![
     "failed-logins",
     "finding-completeness",
     "ingest-status",
+    "insights",
     "ip-activity",
     "key-activity",
     "latest-findings",
+    "network-activity",
     "new-access-keys",
     "new-regions",
     "public-exposure",
+    "quarantine",
     "rejects-by-reason",
     "root-usage",
     "secrets-read",
