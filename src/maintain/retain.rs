@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Mode;
 use crate::error::Result;
 use crate::lake::{Lake, Swapped, day_of};
-use crate::schema::{TABLES, Table};
+use crate::schema::{LISTINGS, TABLES, Table};
 
 /// What became of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -44,7 +44,7 @@ pub(super) fn first_day(days: u32, now: DateTime<Utc>) -> NaiveDate {
 pub async fn retain(lake: &Lake, days: u32, mode: Mode, now: DateTime<Utc>) -> Result<RetainReport> {
     let first_day = first_day(days, now);
     if mode == Mode::Act {
-        lake.set_first_day(first_day).await?;
+        keep_from(lake, first_day).await?;
     }
     let mut tables = Vec::new();
     for table in TABLES.into_iter().filter(|table| table.partition.is_some()) {
@@ -55,6 +55,15 @@ pub async fn retain(lake: &Lake, days: u32, mode: Mode, now: DateTime<Utc>) -> R
         tables.push(TableRetained { table: table.name.to_owned(), dropped });
     }
     Ok(RetainReport { dry_run: mode == Mode::Tell, first_day, tables })
+}
+
+/// Notes the first day that is kept. Where more days are kept than before, what was remembered of the listings is
+/// forgotten: it was true of the days that were kept, and the others must be listed again.
+async fn keep_from(lake: &Lake, first_day: NaiveDate) -> Result<()> {
+    if lake.first_day().await?.is_some_and(|before| first_day < before) {
+        lake.replace(&LISTINGS, &[]).await?;
+    }
+    lake.set_first_day(first_day).await
 }
 
 async fn before(lake: &Lake, table: &'static Table, first_day: NaiveDate) -> Result<Swapped> {

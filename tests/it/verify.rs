@@ -526,7 +526,8 @@ fn an_ingest_keeps_the_table_current() {
     let mut digests = chain(&mut trail, 6);
     put(&world, &digests);
     let ingest = |code| {
-        world.ingest(&["--verify", "--public-keys", "keys.json", "--report", "report.json"]).expect(code);
+        let args = ["--verify", "--public-keys", "keys.json", "--report", "report.json", "--relist-all"];
+        world.ingest(&args).expect(code);
         world.report()
     };
     let report = ingest(0);
