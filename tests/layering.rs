@@ -51,7 +51,7 @@ const SAME_LAYER: &[(&str, &str)] = &[
     ("batch", "identity"),
     ("batch", "outcome"),
     ("encode", "batch"),
-    // its tests encode what the parser gives
+    // its tests make their rows from text
     ("encode", "parse"),
     ("source", "aws"),
     ("cloudtrail", "aws"),

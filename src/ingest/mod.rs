@@ -285,15 +285,20 @@ pub async fn ingest(
     let mut run = Run::new(lake, options, now).await?;
     let mut progress = Progress::default();
     loop {
-        let batch = plan.next(options.commit_bytes, &mut report).await?;
-        run.troubles.learn(plan.failing());
+        // a long listing ends at once; a batch that is read is committed first
+        let batch = tokio::select! {
+            biased;
+            () = stop.requested() => None,
+            batch = plan.next(options.commit_bytes, &mut report) => Some(batch?),
+        };
+        let Some(batch) = batch else {
+            report.interrupted = true;
+            break;
+        };
         if batch.is_empty() {
             break;
         }
-        if stop.is_requested() {
-            report.interrupted = true;
-            break;
-        }
+        run.troubles.learn(plan.failing());
         run.batch(&Supply::Source(source), &batch, &mut report).await?;
         progress = Progress { objects: plan.found(), done: progress.done + batch.len() as u64 };
         observer(progress);
