@@ -252,11 +252,18 @@ pub async fn ingest(
             report.interrupted = true;
             break;
         }
+        if source.given_up().is_some() {
+            break;
+        }
         run.batch(source, &batch, &mut report).await?;
         progress = Progress { objects: plan.found(), done: progress.done + batch.len() as u64 };
         observer(progress);
     }
-    if !report.interrupted {
+    if let Some(why) = source.given_up() {
+        let asked = report.objects.read + report.objects.rejected + report.objects.failed;
+        let left = plan.found().saturating_sub(asked);
+        report.fail(format!("{why}; {left} objects or more were not asked for and are left for the next run"));
+    } else if !report.interrupted {
         plan.remember(lake, options, now).await?;
     }
     report.version = run.snapshot.version;
@@ -393,6 +400,9 @@ impl<'r> Run<'r> {
                 let size = u32::try_from(object.bytes / 1024).unwrap_or(u32::MAX).clamp(1, budget);
                 let room = room.acquire_many_owned(size).await.ok();
                 let started = Instant::now();
+                if source.given_up().is_some() {
+                    return 0.0;
+                }
                 let payload = source.fetch(object).await;
                 let seconds = started.elapsed().as_secs_f64();
                 // a closed queue means that a worker has failed; it tells why

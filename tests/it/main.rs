@@ -4,6 +4,7 @@ mod bucket;
 mod demo;
 mod deployment;
 mod edge;
+mod faults;
 mod ingest;
 mod interop;
 mod lake;
