@@ -326,8 +326,11 @@ impl<'r> Run<'r> {
             *report.rejects_by_reason.entry(reject.reason.to_string()).or_default() += 1;
         }
         lock(&self.seen)?.next_batch(self.options.memory_limit / 2);
-        let failed = result.done.into_iter().filter(|done| matches!(done.status, Status::Failed(_)));
-        Ok(failed.map(|done| done.object.name).collect())
+        // what was not even asked for is no more settled than what failed
+        let settled = result.done.iter().filter(|done| !matches!(done.status, Status::Failed(_)));
+        let settled: HashSet<&str> = settled.map(|done| done.object.name.as_str()).collect();
+        let names = objects.iter().map(|object| &object.name);
+        Ok(names.filter(|name| !settled.contains(name.as_str())).cloned().collect())
     }
 
     fn account(&self, done: &[ObjectDone], report: &mut IngestReport) {

@@ -153,10 +153,17 @@ impl Source {
     }
 
     /// Why the source should not be asked for more objects in this run; those that were not are left for the next.
-    pub fn given_up(&self) -> Option<&str> {
+    pub fn given_up(&self) -> Option<Error> {
         match self {
             Self::S3(source) => source.given_up(),
             Self::Folder(_) => None,
+        }
+    }
+
+    /// Asks again after all, for a worker that goes on for ever.
+    pub fn resume(&self) {
+        if let Self::S3(source) = self {
+            source.resume();
         }
     }
 }

@@ -7,10 +7,10 @@
 //! are to read.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// Objects in a row that could not be had although each was asked for several times.
 const IN_A_ROW: usize = 16;
@@ -30,7 +30,7 @@ pub(super) struct Patience {
 #[derive(Debug, Default)]
 struct Inner {
     in_a_row: AtomicUsize,
-    end: OnceLock<String>,
+    end: Mutex<Option<(ErrorKind, String)>>,
     pause: Mutex<Pause>,
 }
 
@@ -67,7 +67,8 @@ impl Patience {
             Ok(_) => self.inner.in_a_row.store(0, Ordering::Relaxed),
             Err(error) if error.is_transient() => {
                 if self.inner.in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= IN_A_ROW {
-                    self.end(format!("{IN_A_ROW} objects in a row could not be had, at last because: {error}"));
+                    let why = format!("{IN_A_ROW} objects in a row could not be had, at last because: {error}");
+                    self.end(ErrorKind::Unavailable, why);
                 }
             }
             Err(_) => {}
@@ -75,14 +76,25 @@ impl Patience {
     }
 
     /// Gives up at once, whatever was seen.
-    pub fn end(&self, why: String) {
-        // the first reason is the one to tell
-        let _ = self.inner.end.set(why);
+    pub fn end(&self, kind: ErrorKind, why: String) {
+        if let Ok(mut end) = self.inner.end.lock() {
+            // the first reason is the one to tell
+            end.get_or_insert((kind, why));
+        }
     }
 
     /// Why nothing more should be asked for.
-    pub fn ended(&self) -> Option<&str> {
-        self.inner.end.get().map(String::as_str)
+    pub fn ended(&self) -> Option<Error> {
+        let end = self.inner.end.lock().ok()?;
+        end.as_ref().map(|(kind, why)| Error::new(*kind, why.clone()))
+    }
+
+    /// Begins anew.
+    pub fn renew(&self) {
+        self.inner.in_a_row.store(0, Ordering::Relaxed);
+        if let Ok(mut end) = self.inner.end.lock() {
+            *end = None;
+        }
     }
 }
 
@@ -112,7 +124,6 @@ impl Pause {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Error, ErrorKind};
 
     fn failed(kind: ErrorKind) -> Result<()> {
         Err(Error::new(kind, "cannot get it"))
@@ -123,21 +134,24 @@ mod tests {
         let patience = Patience::default();
         for _ in 0..3 {
             (1..IN_A_ROW).for_each(|_| patience.note(&failed(ErrorKind::Unavailable)));
-            assert_eq!(patience.ended(), None);
+            assert!(patience.ended().is_none());
             patience.note(&Ok(()));
         }
         (0..100).for_each(|_| patience.note(&failed(ErrorKind::Denied)));
-        assert_eq!(patience.ended(), None);
+        assert!(patience.ended().is_none());
         (0..IN_A_ROW).for_each(|_| patience.clone().note(&failed(ErrorKind::Unavailable)));
-        assert!(patience.ended().unwrap().contains("cannot get it"));
+        assert!(patience.ended().unwrap().to_string().contains("cannot get it"));
+        patience.renew();
+        assert!(patience.ended().is_none());
     }
 
     #[test]
     fn the_first_reason_is_told() {
         let patience = Patience::default();
-        patience.end("one".to_owned());
-        patience.end("two".to_owned());
-        assert_eq!(patience.ended(), Some("one"));
+        patience.end(ErrorKind::Denied, "one".to_owned());
+        patience.end(ErrorKind::Unavailable, "two".to_owned());
+        let told = patience.ended().unwrap();
+        assert_eq!((told.kind(), told.to_string().as_str()), (ErrorKind::Denied, "one"));
     }
 
     #[test]

@@ -290,7 +290,7 @@ async fn run_after_run_ended_by_each_fault_in_turn_converges() {
     ];
     let (world, lake) = (World::new(), "s3://faults-turns/the/lake");
     let args = ["ingest", "s3://faults-turns/AWSLogs/", "--lake", lake, "--request-timeout", "1"];
-    let args = [&args[..], &["--commit-bytes", "1KiB", "--concurrency", "2"]].concat();
+    let args = [&args[..], &["--commit-bytes", "4KiB", "--concurrency", "16"]].concat();
     let mut before = 0;
     for (name, which, fault) in turns {
         let count = AtomicUsize::new(0);
@@ -299,6 +299,7 @@ async fn run_after_run_ended_by_each_fault_in_turn_converges() {
             let hit = which(request) && count.fetch_add(1, Ordering::SeqCst) >= 4;
             if hit { fault() } else { Action::Forward }
         });
+        eprintln!("{name}");
         let ended = world.run_at(&proxy.endpoint, &args);
         assert_eq!(ended.code, 2, "{name}: {}", ended.stderr);
         assert!(!ended.stderr.contains("panicked") && !ended.stderr.is_empty(), "{name}: {}", ended.stderr);

@@ -109,8 +109,13 @@ impl S3Source {
     }
 
     /// Why no more objects should be asked for.
-    pub(super) fn given_up(&self) -> Option<&str> {
+    pub(super) fn given_up(&self) -> Option<Error> {
         self.patience.ended()
+    }
+
+    /// Asks again after all.
+    pub(super) fn resume(&self) {
+        self.patience.renew();
     }
 
     /// The folders right below a prefix, and the requests that it took.
@@ -171,7 +176,7 @@ impl S3Source {
         self.patience.answered(how(&answer));
         let answer = answer.map_err(|error| {
             if error.code().is_some_and(aws::has_expired) {
-                self.patience.end("the credentials have expired".to_owned());
+                self.patience.end(ErrorKind::Denied, "the credentials have expired".to_owned());
             }
             failed("cannot get", &name, &error)
         })?;
