@@ -3,9 +3,14 @@
 //! Owns: the credential chain (environment, profile, SSO, container, instance, assumed role) and the endpoint.
 //! Refuses: retries of its own; each adapter decides what may be repeated.
 
+use std::time::Duration;
+
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 
 use crate::error::ErrorKind;
+
+/// How long a service may take to begin an answer, and how long the answer may stand still, unless configured otherwise.
+pub const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where AWS is and who we are there.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +23,9 @@ pub struct AwsOptions {
     pub profile: Option<String>,
     /// Role to assume before the first call.
     pub assume_role_arn: Option<String>,
+    /// How long a service may take to begin an answer, and how long the answer may stand still; [`DEFAULT_REQUEST_TIMEOUT`]
+    /// where not given.
+    pub request_timeout: Option<Duration>,
 }
 
 /// Region used where neither options nor environment name one: `us-east-1`, as the bucket's true region is
@@ -55,14 +63,17 @@ async fn assume_role(base: SdkConfig, arn: &str) -> SdkConfig {
         .build()
 }
 
+/// Whether an error code says that the credentials are of no use any more, for this or any other request.
+pub fn has_expired(code: &str) -> bool {
+    matches!(code, "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired")
+}
+
 /// What an error code of S3 means for the caller, and what to do next; `None` for one that may pass by itself.
 pub fn meaning(code: &str) -> Option<(ErrorKind, &'static str)> {
     Some(match code {
         "NoSuchBucket" => (ErrorKind::NotFound, "check the bucket's name and --region"),
         "NoSuchKey" => (ErrorKind::NotFound, "it was deleted after it was listed"),
-        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired" => {
-            (ErrorKind::Denied, "the credentials have expired: renew them and run again")
-        }
+        code if has_expired(code) => (ErrorKind::Denied, "the credentials have expired: renew them and run again"),
         "AccessDenied" | "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "AllAccessDisabled" => {
             (ErrorKind::Denied, "the policy that is needed stands in README")
         }

@@ -37,3 +37,8 @@ pub mod source;
 pub mod table;
 pub mod train;
 pub mod verify;
+
+/// What the fuzz targets check, held against what they have found so far.
+#[cfg(test)]
+#[path = "../fuzz/src/oracle/mod.rs"]
+mod oracle;

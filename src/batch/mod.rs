@@ -29,8 +29,12 @@ use leaf::Leaf;
 /// their absence is what `extra` notes.
 pub(crate) const USUALLY_NULL: [&str; 2] = ["requestParameters", "responseElements"];
 
-/// Member of `extra` that lists which of [`USUALLY_NULL`] were absent. No JSON name of CloudTrail's begins with `$`.
+/// Member of `extra` that lists which of [`USUALLY_NULL`] were absent. No JSON name of CloudTrail's begins with `$`; one
+/// that does is kept with one more.
 pub(crate) const ABSENT: &str = "$absent";
+
+/// What a record's own name gets in `extra` where it begins with it already.
+pub(crate) const MARK: &str = "$";
 
 /// Indexes in `schema::RECORD` of the members that are looked at here.
 struct Index {
@@ -239,7 +243,11 @@ fn note(extra: &mut String, name: &str, raw: &str) {
 
 fn note_unknown(record: &Record<'_>, extra: &mut String) {
     for (name, raw) in record.unknown() {
-        note(extra, name, raw);
+        if name.starts_with(MARK) {
+            note(extra, &format!("{MARK}{name}"), raw);
+        } else {
+            note(extra, name, raw);
+        }
     }
     let absent = |index: usize| record.member(index).is_none();
     if absent(INDEX.request) || absent(INDEX.response) {

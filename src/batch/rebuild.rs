@@ -8,7 +8,7 @@ use arrow::array::{
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Map, Value};
 
-use super::{ABSENT, USUALLY_NULL};
+use super::{ABSENT, MARK, USUALLY_NULL};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{Kind, Member, RECORD};
 
@@ -31,12 +31,18 @@ pub fn rebuild(batch: &RecordBatch, row: usize) -> Result<Value> {
         }
     }
     if let Some(extra) = batch.column_by_name("extra").and_then(|column| text(column, row)) {
-        record.extend(object(extra)?);
-    }
-    if let Some(Value::Array(absent)) = record.remove(ABSENT) {
-        absent.iter().filter_map(Value::as_str).for_each(|name| drop(record.remove(name)));
+        let mut extra = object(extra)?;
+        if let Some(Value::Array(absent)) = extra.remove(ABSENT) {
+            absent.iter().filter_map(Value::as_str).for_each(|name| drop(record.remove(name)));
+        }
+        record.extend(extra.into_iter().map(|(name, value)| (unmarked(name), value)));
     }
     Ok(Value::Object(record))
+}
+
+/// The record's own name for a member of `extra`.
+fn unmarked(name: String) -> String {
+    if name.starts_with(MARK) { name[MARK.len()..].to_owned() } else { name }
 }
 
 fn broken(name: &str) -> Error {

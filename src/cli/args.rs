@@ -44,6 +44,10 @@ pub struct GlobalArgs {
     /// Role to assume before the first call to AWS
     #[arg(long, global = true, env = "TRAILHOUND_ASSUME_ROLE_ARN", value_name = "ARN")]
     pub assume_role_arn: Option<String>,
+    /// Seconds that a service may take to begin an answer, and that an answer may stand still [default: 30]
+    #[arg(long, global = true, env = "TRAILHOUND_REQUEST_TIMEOUT", value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub request_timeout: Option<u64>,
     /// Threads that compute [default: all]
     #[arg(long, global = true, env = "TRAILHOUND_THREADS", value_name = "N")]
     pub threads: Option<usize>,

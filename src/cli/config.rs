@@ -19,6 +19,8 @@ pub struct FileConfig {
     pub profile: Option<String>,
     /// `--assume-role-arn`
     pub assume_role_arn: Option<String>,
+    /// `--request-timeout`
+    pub request_timeout: Option<u64>,
     /// `--threads`
     pub threads: Option<usize>,
     /// `--memory-limit`

@@ -67,6 +67,7 @@ impl Settings {
                 region: args.region.or_else(|| file.region.clone()),
                 profile: args.profile.or_else(|| file.profile.clone()),
                 assume_role_arn: args.assume_role_arn.or_else(|| file.assume_role_arn.clone()),
+                request_timeout: args.request_timeout.or(file.request_timeout).map(std::time::Duration::from_secs),
             },
             threads,
             memory_limit: args.memory_limit.or(file.memory_limit).map_or(DEFAULT_MEMORY, |size| size.0),

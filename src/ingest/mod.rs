@@ -298,12 +298,19 @@ pub async fn ingest(
         if batch.is_empty() {
             break;
         }
+        if source.given_up().is_some() {
+            break;
+        }
         run.troubles.learn(plan.failing());
         run.batch(&Supply::Source(source), &batch, &mut report).await?;
         progress = Progress { objects: plan.found(), done: progress.done + batch.len() as u64 };
         observer(progress);
     }
-    if !report.interrupted {
+    if let Some(why) = source.given_up() {
+        let asked = report.objects.read + report.objects.rejected + report.objects.failed;
+        let left = plan.found().saturating_sub(asked);
+        report.fail(format!("{why}; {left} objects or more were not asked for and are left for the next run"));
+    } else if !report.interrupted {
         plan.remember(lake, options, now).await?;
     }
     run.end(&mut report).await?;
@@ -338,6 +345,11 @@ impl Supply<'_> {
                 .map(|text| Payload::Bytes(text.clone()))
                 .ok_or_else(|| Error::new(ErrorKind::Internal, format!("no text of {}", object.name))),
         }
+    }
+
+    /// Whether it is no use to ask for more.
+    fn given_up(&self) -> bool {
+        matches!(self, Self::Source(source) if source.given_up().is_some())
     }
 }
 
@@ -383,8 +395,9 @@ impl<'r> Run<'r> {
         let whole = result.done.iter().filter(|done| done.status == Status::Done && done.tally.rejects == 0);
         self.recovered
             .extend(whole.filter(|done| self.troubles.is_rejected(&done.object.name)).map(|done| done.object.clone()));
+        // what was not even asked for is no more settled than what failed
         let settled: HashSet<&str> = entries.iter().filter_map(ledger::Entry::settled).collect();
-        let names = result.done.iter().map(|done| done.object.name.as_str());
+        let names = objects.iter().map(|object| object.name.as_str());
         Ok(names.filter(|name| !settled.contains(name)).map(str::to_owned).collect())
     }
 
@@ -497,6 +510,9 @@ impl<'r> Run<'r> {
                 let size = u32::try_from(object.bytes / 1024).unwrap_or(u32::MAX).clamp(1, budget);
                 let room = room.acquire_many_owned(size).await.ok();
                 let started = Instant::now();
+                if supply.given_up() {
+                    return 0.0;
+                }
                 let payload = supply.fetch(object).await;
                 let seconds = started.elapsed().as_secs_f64();
                 // a closed queue means that a worker has failed; it tells why

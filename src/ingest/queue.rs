@@ -255,9 +255,22 @@ impl Session<'_> {
         if !batch.tasks.is_empty() {
             self.work(run, batch).await?;
         }
+        if let Some(error) = self.source.given_up() {
+            return self.given_up(error);
+        }
         let objects = &self.report.objects;
         observer(Progress { objects: objects.listed, done: objects.known + objects.read + objects.failed });
         Ok(more)
+    }
+
+    /// What was not asked for stays in the queue: a run ends, a worker that goes on for ever tries again after a while.
+    fn given_up(&mut self, error: Error) -> Result<bool> {
+        if self.until == Until::Empty {
+            self.report.fail(format!("{error}; the other messages are left in the queue"));
+            return Ok(false);
+        }
+        self.source.resume();
+        Err(error)
     }
 
     /// Receives messages until there is enough for a commit; false where the run ends with this batch.

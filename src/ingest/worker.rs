@@ -178,18 +178,13 @@ impl Worker {
     /// # Errors
     /// Where the lake cannot be read or a file not be encoded: the batch cannot be committed then.
     pub(super) fn object(&mut self, object: ObjectInfo, payload: Payload, gate: &Gate) -> Result<()> {
-        let (limit, text, file) = (self.max_object_size, &mut self.text, &mut self.file);
-        let bytes = match &payload {
-            Payload::Bytes(bytes) => bytes,
-            Payload::File(path) => match timed(&mut self.result.seconds.fetch, || folder::read_into(path, file)) {
-                Ok(()) => file.as_slice(),
-                Err(error) => {
-                    self.failed(object, &error);
-                    return Ok(());
-                }
-            },
-        };
-        if let Err(reject) = timed(&mut self.result.seconds.decode, || decode::decode(bytes, limit, text)) {
+        if let Payload::File(path) = &payload
+            && let Err(error) = timed(&mut self.result.seconds.fetch, || folder::read_into(path, &mut self.file))
+        {
+            self.failed(object, &error);
+            return Ok(());
+        }
+        if let Err(reject) = self.decode(&payload) {
             self.reject_object(object, reject);
             return Ok(());
         }
@@ -198,6 +193,24 @@ impl Worker {
             self.sha256 = Some(hash);
         }
         self.records(object, gate)
+    }
+
+    /// Decodes an object. One that came over a network and is broken is fetched once more, as it may have broken there:
+    /// HTTP has no checksum, and not every object has one of S3's.
+    fn decode(&mut self, payload: &Payload) -> std::result::Result<(), Reject> {
+        let (limit, text, seconds) = (self.max_object_size, &mut self.text, &mut self.result.seconds);
+        let bytes = match payload {
+            Payload::Bytes(bytes) | Payload::Remote(bytes, _) => bytes,
+            Payload::File(_) => self.file.as_slice(),
+        };
+        let Err(reject) = timed(&mut seconds.decode, || decode::decode(bytes, limit, text)) else { return Ok(()) };
+        let (RejectReason::BrokenGzip, Payload::Remote(_, again)) = (reject.reason, payload) else {
+            return Err(reject);
+        };
+        match timed(&mut seconds.fetch, || again.fetch_blocking()) {
+            Ok(second) if second != bytes => timed(&mut seconds.decode, || decode::decode(&second, limit, text)),
+            _ => Err(reject),
+        }
     }
 
     fn reject_object(&mut self, object: ObjectInfo, reject: Reject) {

@@ -3,7 +3,7 @@
 use deltalake_core::DeltaTableError;
 use deltalake_core::kernel::transaction::TransactionError;
 
-use super::store::{answered, store_error};
+use super::store::{answered, is_full, store_error};
 use crate::error::{Error, ErrorKind};
 
 pub(super) fn joined(error: tokio::task::JoinError) -> Error {
@@ -30,6 +30,10 @@ fn kernel_error(what: String, error: DeltaTableError) -> Error {
     let text = error.to_string();
     if let Some(error) = answered(&what, &text) {
         return error;
+    }
+    if is_full(&text) {
+        let hint = "the disk is full: make room and run again; what was committed stays";
+        return Error::new(ErrorKind::Limit, what).source(error).hint(hint);
     }
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     let kind = if has(&["No files in log segment", "not found", "NotFound", "NoSuchKey"]) && !has(&["NoSuchBucket"]) {

@@ -14,7 +14,7 @@ use backon::ExponentialBuilder;
 use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{CredentialProvider, ObjectStore};
+use object_store::{CredentialProvider, ObjectStore, RetryConfig};
 use url::Url;
 
 use crate::aws::{self, AwsOptions};
@@ -77,8 +77,13 @@ async fn s3(location: &str, rest: &str, options: &AwsOptions) -> Result<Place> {
     Place::of(store, &store_url, &prefix)
 }
 
+/// How long the store repeats what may succeed the next time, in timeouts of a request.
+const RETRIED_FOR: u32 = 6;
+
 fn s3_store(bucket: &str, config: &SdkConfig, options: &AwsOptions) -> object_store::Result<Arc<dyn ObjectStore>> {
-    let mut builder = AmazonS3Builder::new().with_bucket_name(bucket);
+    let patience = options.request_timeout.unwrap_or(aws::DEFAULT_REQUEST_TIMEOUT);
+    let retry = RetryConfig { retry_timeout: patience * RETRIED_FOR, ..RetryConfig::default() };
+    let mut builder = AmazonS3Builder::new().with_bucket_name(bucket).with_retry(retry);
     if let Some(region) = config.region() {
         builder = builder.with_region(region.as_ref());
     }
@@ -135,9 +140,19 @@ pub(super) fn store_error(what: impl Into<String>, error: object_store::Error) -
         E::Generic { source, .. } if source.to_string().contains("no AWS credentials") => {
             (ErrorKind::Denied, "set AWS_PROFILE or --profile, or sign in again")
         }
+        _ if is_full(&chain(&error)) => {
+            (ErrorKind::Limit, "the disk is full: make room and run again; what was committed stays")
+        }
         _ => (ErrorKind::Unavailable, "run again; what was committed stays"),
     };
     Error::new(kind, what).source(error).hint(hint)
+}
+
+/// Whether an error is that of a disk, or a user's share of it, that is full. It reaches us inside others, as text.
+pub(super) fn is_full(text: &str) -> bool {
+    ["No space left on device", "Disk quota exceeded", "(os error 28)", "(os error 122)"]
+        .iter()
+        .any(|said| text.contains(said))
 }
 
 /// The error that S3 answered with, read out of the text of another error: the store keeps the answer's XML in its

@@ -24,7 +24,7 @@ pub use record::{Chunk, Record, Tree, Value};
 use crate::event::{Reject, RejectReason};
 use crate::schema::RECORD;
 use record::{Slots, width};
-use split::{skip_space, string_end, trim_end, value_end};
+use split::{is_document, next_document, object_end, skip_commas, skip_space, string_end, trim_end, value_end};
 
 /// Bytes of text parsed together: small enough that text, copy, indexes and tape stay in the second-level cache.
 const CHUNK: usize = 64 * 1024;
@@ -52,26 +52,36 @@ pub struct Parser {
     unknown: Vec<u32>,
     order: MemberOrder,
     position: u64,
+    chunk: usize,
+    effort: usize,
 }
 
 impl Default for Parser {
     fn default() -> Self {
+        Self::with_chunk(CHUNK)
+    }
+}
+
+impl Parser {
+    /// A parser that takes about so many bytes of text at a time. What it tells does not depend on it.
+    pub fn with_chunk(bytes: usize) -> Self {
         Self {
-            copy: Vec::with_capacity(2 * CHUNK),
-            buffers: Buffers::new(2 * CHUNK),
+            copy: Vec::with_capacity(2 * bytes),
+            buffers: Buffers::new(2 * bytes),
             tape: Tape(Vec::new()),
             records: Vec::new(),
             unknown: Vec::new(),
             order: MemberOrder::default(),
             position: 0,
+            chunk: bytes,
+            effort: 0,
         }
     }
-}
 
-impl Parser {
     /// Reads the text of one object.
     pub fn parse(&mut self, text: &[u8], visitor: &mut dyn Visitor) {
         self.position = 0;
+        self.effort = text.len().saturating_mul(EFFORT);
         let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         let start = skip_space(text, 0);
         if start == text.len() {
@@ -99,9 +109,28 @@ impl Parser {
                 self.array(text, at, at + range.start + 1, visitor);
             }
             Ok(Document::Other(what)) => self.reject(position, RejectReason::NoRecords, what, raw, visitor),
-            Err(error) => self.reject(position, reason(&error), error.to_string(), raw, visitor),
+            Err(error) => {
+                let end = self.broken_end(text, at..end);
+                let position = (position.is_some() || end < text.len()).then_some(self.position);
+                self.reject(position, reason(&error), error.to_string(), &text[at..end], visitor);
+                return end;
+            }
         }
         end
+    }
+
+    /// Where a document ends that does not parse: before the next one, where one can be made out. Its own brackets and
+    /// quotes are not to be trusted.
+    fn broken_end(&mut self, text: &[u8], seeming: Range<usize>) -> usize {
+        let Some(rest) = self.effort.checked_sub(seeming.len()) else { return text.len() };
+        self.effort = rest;
+        match next_document(text, seeming.start) {
+            Some(next) => next,
+            None if !is_document(text, seeming.start) || is_document(text, skip_space(text, seeming.end)) => {
+                seeming.end
+            }
+            None => text.len(),
+        }
     }
 
     fn reject(
@@ -126,8 +155,35 @@ impl Parser {
                 return text.len();
             }
         }
-        self.one_by_one(text, at, visitor);
-        value_end(text, document).unwrap_or(text.len())
+        let Some(end) = self.one_by_one(text, at, visitor) else { return text.len() };
+        if text[document] == b'[' { end } else { self.members_behind(text, end, visitor) }
+    }
+
+    /// Passes over what stands behind the array `Records` in its object, and answers where the object ends. Where it is
+    /// no object that goes on, what follows is left to be read as documents of its own: records may be among it.
+    fn members_behind(&mut self, text: &[u8], at: usize, visitor: &mut dyn Visitor) -> usize {
+        let at = skip_space(text, at);
+        match text.get(at) {
+            Some(b'}') => return at + 1,
+            Some(b',') => {}
+            Some(_) => return at,
+            None => {
+                let detail = "the text ends before the object of records does";
+                visitor.reject(Reject::new(None, RejectReason::BrokenJson, detail, text));
+                return at;
+            }
+        }
+        let Some(end) = object_end(text, at) else { return at };
+        // an object whose first member has no name that matters
+        match self.classify(&[br#"{"":0"#, &text[at..end]].concat()) {
+            Ok(Document::Other(what)) if what == NOT_AN_ARRAY => {}
+            Ok(Document::Records(_)) => {}
+            Ok(_) => return end,
+            Err(_) => return at,
+        }
+        let detail = "Records stands in the object twice";
+        visitor.reject(Reject::new(None, RejectReason::DuplicateMember, detail, &text[at..end]));
+        end
     }
 
     /// The fast way: visits chunk after chunk of `text[at..end]` and answers where the first one that does not parse
@@ -135,7 +191,7 @@ impl Parser {
     fn chunks(&mut self, text: &[u8], mut at: usize, end: usize, visitor: &mut dyn Visitor) -> usize {
         let cut = Cut::new(text.get(at..end).unwrap_or_default());
         while at < end {
-            let (chunk_end, next) = cut.after(text, at, end);
+            let (chunk_end, next) = cut.after(text, at, end, self.chunk);
             if self.records_of(&text[..chunk_end], at, visitor).is_err() {
                 return at;
             }
@@ -144,43 +200,50 @@ impl Parser {
         at
     }
 
-    /// The slow way: one element at a time, up to the array's end or the text's.
-    fn one_by_one(&mut self, text: &[u8], mut at: usize, visitor: &mut dyn Visitor) {
-        let cut = Cut::new(&text[at..]);
+    /// The slow way: one element at a time, up to the array's end or the text's; answers where the array ends.
+    fn one_by_one(&mut self, text: &[u8], start: usize, visitor: &mut dyn Visitor) -> Option<usize> {
+        let cut = Cut::new(&text[start..]);
         let mut effort = text.len().saturating_mul(EFFORT);
+        let (mut at, mut apart) = (start, true);
         loop {
-            at = text[at..]
-                .iter()
-                .position(|byte| !byte.is_ascii_whitespace() && *byte != b',')
-                .map_or(text.len(), |skipped| at + skipped);
-            if at == text.len() {
-                let detail = "the text ends before the array of records does";
-                return visitor.reject(Reject::new(None, RejectReason::BrokenJson, detail, text));
-            }
-            if matches!(text[at], b']' | b'}') {
-                return;
+            let (next, commas) = skip_commas(text, at);
+            let ends = matches!(text.get(next), None | Some(b']'));
+            apart &= commas == usize::from(at > start && !ends);
+            at = next;
+            if ends {
+                break;
             }
             let end = value_end(text, at).unwrap_or(text.len());
             let Some(rest) = effort.checked_sub(end - at) else {
                 let position = Some(self.position);
-                return self.reject(position, RejectReason::BrokenJson, "too broken to separate", &text[at..], visitor);
+                self.reject(position, RejectReason::BrokenJson, "too broken to separate", &text[at..], visitor);
+                return None;
             };
             effort = rest;
             at = self.element(text, at..end, &cut, visitor);
         }
+        let whole = |detail| Reject::new(None, RejectReason::BrokenJson, detail, text);
+        if at == text.len() {
+            visitor.reject(whole("the text ends before the array of records does"));
+            return None;
+        }
+        if !apart {
+            visitor.reject(whole("the records are not separated by one comma each"));
+        }
+        Some(at + 1)
     }
 
-    /// Reads one element and answers where to go on. Where it does not parse and the beginning of another record
-    /// stands in it, a broken string or bracket has swallowed that one: only the part before it is given up.
+    /// Reads one element and answers where it ends. Where it does not parse and the beginning of another record stands
+    /// in it, a broken string or bracket has swallowed that one: only the part before it is given up.
     fn element(&mut self, text: &[u8], range: Range<usize>, cut: &Cut, visitor: &mut dyn Visitor) -> usize {
-        let (mut end, mut next) = (range.end, range.end);
+        let mut end = range.end;
         if self.classify(&text[range.clone()]).is_err()
             && let Some(found) = cut.find(&text[range.clone()])
         {
-            (end, next) = (range.start + found + 1, range.start + found + 2);
+            end = range.start + found + 1;
         }
         self.one(text, range.start..end, visitor);
-        next
+        end
     }
 
     /// Reads one value that should be a record.
@@ -263,6 +326,9 @@ fn reason(error: &simd_json::Error) -> RejectReason {
     }
 }
 
+/// Why an object with a member `Records` may hold none.
+const NOT_AN_ARRAY: &str = "Records is not an array";
+
 /// What a top-level value turned out to be; ranges are those of its text.
 enum Document {
     Record,
@@ -283,7 +349,7 @@ impl Document {
             let range = || member_range(raw, name.as_ptr() as usize - base - 1);
             match (*name, value) {
                 ("Records", Node::Array { .. }) => return Self::Records(range()),
-                ("Records", _) => return Self::Other("Records is not an array"),
+                ("Records", _) => return Self::Other(NOT_AN_ARRAY),
                 ("detail", Node::Object { .. }) => return Self::Detail(range()),
                 ("eventTime" | "eventVersion" | "eventName" | "eventID", _) => kind = Self::Record,
                 _ => {}
@@ -344,8 +410,8 @@ impl Cut {
     }
 
     /// End of the chunk that starts at `at`, and start of the next one.
-    fn after(&self, text: &[u8], at: usize, end: usize) -> (usize, usize) {
-        let from = (at + CHUNK).min(end);
+    fn after(&self, text: &[u8], at: usize, end: usize, chunk: usize) -> (usize, usize) {
+        let from = (at + chunk).min(end);
         self.find(&text[from..end]).map_or((end, end), |found| (from + found + 1, from + found + 2))
     }
 }

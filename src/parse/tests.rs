@@ -167,3 +167,68 @@ fn an_object_in_which_no_record_ends_is_given_up_in_time() {
     assert!(told.rejects.len() < 60_000);
     assert!(told.rejects.iter().all(|(_, reason)| *reason == RejectReason::BrokenJson));
 }
+
+#[test]
+fn a_bracket_too_many_or_too_few_takes_no_record_with_it() {
+    let whole = |text: &str| {
+        let told = told(text);
+        assert!(!told.rejects.is_empty(), "{text}");
+        told.records.into_iter().map(|(_, raw)| raw).collect::<Vec<_>>()
+    };
+    for text in [
+        format!(r#"{{"Records":[{A}}},{B}]}}"#),
+        format!(r#"{{"Records":[{A}],{B}]}}"#),
+        format!(r#"{{"Records":[{A},{B}}}]}}"#),
+        format!(r#"{{"Records":[{A},{B}]"#),
+        format!(r#"{{"Records":[{A}]}},{B}]}}"#),
+        format!("[{A}]],{B}]"),
+        format!("[{A},{B}}}"),
+    ] {
+        assert_eq!(whole(&text), [A, B], "{text}");
+    }
+}
+
+#[test]
+fn a_broken_line_takes_no_other_with_it() {
+    for bad in [r#"{"eventID":"unclosed"#, r#"{"eventID":"x,"y":"]"}"#, r#"{"eventID":{"a":1}"#, "oh", r#""text"#, "]"]
+    {
+        for text in [format!("{A}\n{bad}\n{B}\n"), format!("{A}\r\n{bad}\r\n {B}")] {
+            let told = told(&text);
+            assert_eq!(told.records.iter().map(|(_, raw)| raw.as_str()).collect::<Vec<_>>(), [A, B], "{bad}");
+            assert!(told.rejects.iter().all(|(position, _)| position.is_some()) && !told.rejects.is_empty(), "{bad}");
+        }
+    }
+    let told = told(format!(r#"{{"eventID":tru}}{A}{{"eventID":"unclosed}}{B}"#));
+    assert_eq!(told.records.len(), 2);
+}
+
+#[test]
+fn lines_of_which_none_ends_are_given_up_in_time() {
+    let told = told("{\"eventID\":[\n".repeat(60_000));
+    assert!(told.records.is_empty() && told.rejects.len() < 100, "{}", told.rejects.len());
+}
+
+#[test]
+fn records_that_are_not_separated_by_one_comma_are_read_and_told_of() {
+    for text in [format!("[{A} {B}]"), format!("[{A},,{B}]"), format!("[,{A},{B}]"), format!("[{A},{B},]")] {
+        let told = told(&text);
+        assert_eq!(told.rejects, [(None, RejectReason::BrokenJson)], "{text}");
+        assert_eq!(told.records.len(), 2, "{text}");
+    }
+}
+
+#[test]
+fn what_is_white_space_elsewhere_is_none_in_json() {
+    for text in [format!("\x0c{A}"), format!("[{A}\x0c]"), format!("{A}\u{a0}")] {
+        assert_ne!(told(&text).rejects, [], "{text:?}");
+    }
+}
+
+#[test]
+fn a_second_array_of_records_is_told_of() {
+    for second in [format!("[{B}]"), "null".to_owned()] {
+        let told = told(format!(r#"{{"Records":[{A}],"more":1,"Records":{second}}}"#));
+        assert_eq!(told.records, [(0, A.to_owned())]);
+        assert_eq!(told.rejects, [(None, RejectReason::DuplicateMember)]);
+    }
+}

@@ -92,6 +92,10 @@ pub fn date(key: &str) -> Option<NaiveDate> {
 }
 
 fn ymd(year: &str, month: &str, day: &str) -> Option<NaiveDate> {
+    // a number may have a sign, a date not
+    if ![year, month, day].iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit())) {
+        return None;
+    }
     NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)
 }
 
@@ -157,5 +161,6 @@ mod tests {
         assert_eq!(delivered("x_20260131Tü9Z_.json"), None);
         assert_eq!(date("2026/13/31/x.json"), None);
         assert_eq!(date("../../etc/passwd"), None);
+        assert_eq!(date("AWSLogs/+026/01/31/x.json"), None);
     }
 }

@@ -11,6 +11,7 @@ pub mod key;
 mod layout;
 mod listing;
 pub mod notice;
+mod patience;
 mod queue;
 mod s3;
 mod select;
@@ -56,10 +57,29 @@ pub struct ObjectInfo {
 /// The bytes of an object, or where a worker finds them.
 #[derive(Debug)]
 pub enum Payload {
-    /// Fetched.
+    /// Here already.
     Bytes(Bytes),
+    /// Fetched over a network.
+    Remote(Bytes, Again),
     /// A local file, which the worker that needs it reads itself.
     File(PathBuf),
+}
+
+/// The way to fetch an object once more: what arrived broken may have been whole when it was sent.
+#[derive(Debug)]
+pub struct Again {
+    source: s3::S3Source,
+    object: ObjectInfo,
+}
+
+impl Again {
+    /// Fetches it; meant for a worker, which may wait.
+    ///
+    /// # Errors
+    /// As [`Source::fetch`].
+    pub fn fetch_blocking(&self) -> Result<Bytes> {
+        tokio::runtime::Handle::current().block_on(self.source.fetch(&self.object))
+    }
 }
 
 /// A source of objects.
@@ -124,8 +144,26 @@ impl Source {
     /// Where it cannot be read.
     pub async fn fetch(&self, object: &ObjectInfo) -> Result<Payload> {
         match self {
-            Self::S3(source) => source.fetch(object).await.map(Payload::Bytes),
+            Self::S3(source) => {
+                let bytes = source.fetch(object).await?;
+                Ok(Payload::Remote(bytes, Again { source: source.clone(), object: object.clone() }))
+            }
             Self::Folder(_) => Ok(Payload::File(PathBuf::from(&object.name))),
+        }
+    }
+
+    /// Why the source should not be asked for more objects in this run; those that were not are left for the next.
+    pub fn given_up(&self) -> Option<Error> {
+        match self {
+            Self::S3(source) => source.given_up(),
+            Self::Folder(_) => None,
+        }
+    }
+
+    /// Asks again after all, for a worker that goes on for ever.
+    pub fn resume(&self) {
+        if let Self::S3(source) = self {
+            source.resume();
         }
     }
 }

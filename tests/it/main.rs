@@ -5,6 +5,7 @@ mod demo;
 mod deployment;
 mod edge;
 mod exactly_once;
+mod faults;
 mod ingest;
 mod interop;
 mod lake;

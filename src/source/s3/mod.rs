@@ -1,13 +1,16 @@
 //! Objects in a bucket.
 //!
-//! The SDK repeats a request up to the response's headers; what can fail after them (a body that stalls, breaks off or
-//! ends early) is repeated here, together with the request.
+//! The SDK repeats a request up to the response's headers, and that each on its own. An object is asked for by a loop of
+//! ours instead: it also repeats what fails after the headers (a body that stalls, breaks off or ends early), and all
+//! loops share one `patience` with S3.
 
 mod list;
 
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::StalledStreamProtectionConfig;
+use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::Object;
@@ -18,10 +21,11 @@ use chrono::DateTime;
 use super::ObjectInfo;
 use super::described::{Described, lower_case};
 use super::listing::{self, ListOptions, Listing};
+use super::patience::{Answer, Patience};
 use crate::aws::{self, AwsOptions};
 use crate::error::{Error, ErrorKind, Result, chain};
 
-/// How often a GET with its body is repeated, on top of the SDK's own attempts.
+/// How often an object is asked for again, whatever was wrong with the answer.
 const RETRIES: usize = 4;
 
 /// A prefix of a bucket.
@@ -30,6 +34,7 @@ pub struct S3Source {
     client: Client,
     bucket: String,
     prefix: String,
+    patience: Patience,
 }
 
 impl S3Source {
@@ -44,15 +49,16 @@ impl S3Source {
     /// Every bucket that may be read: objects are fetched by their names, and nothing is listed.
     pub(super) async fn anywhere(options: &AwsOptions) -> Self {
         let shared = aws::load(options).await;
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(10))
-            .read_timeout(Duration::from_secs(30))
-            .build();
+        let timeout = options.request_timeout.unwrap_or(aws::DEFAULT_REQUEST_TIMEOUT);
+        let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(10)).read_timeout(timeout).build();
+        let stalled = StalledStreamProtectionConfig::enabled().grace_period(timeout).build();
         let config = aws_sdk_s3::config::Builder::from(&shared)
             .force_path_style(options.endpoint_url.is_some() || shared.endpoint_url().is_some())
             .timeout_config(timeouts)
+            .stalled_stream_protection(stalled)
             .build();
-        Self { client: Client::from_conf(config), bucket: String::new(), prefix: String::new() }
+        let (bucket, prefix, patience) = (String::new(), String::new(), Patience::default());
+        Self { client: Client::from_conf(config), bucket, prefix, patience }
     }
 
     pub(super) fn list(&self, options: ListOptions) -> Listing {
@@ -90,14 +96,26 @@ impl S3Source {
 
     pub(super) async fn fetch(&self, object: &ObjectInfo) -> Result<Bytes> {
         let (bucket, key) = split(&object.name)?;
-        let get = || self.get(bucket, key, object.bytes);
-        get.retry(again()).when(Error::is_transient).await.map(|described| described.bytes)
+        let get = || self.get(bucket, key, Some(object));
+        let result = get.retry(again()).when(Error::is_transient).await.map(|described| described.bytes);
+        self.patience.note(&result);
+        result
     }
 
     /// Fetches an object of this or another bucket by its name.
     pub(super) async fn describe(&self, name: &str) -> Result<Described> {
         let (bucket, key) = split(name).unwrap_or((&self.bucket, name));
-        (|| self.get(bucket, key, 0)).retry(again()).when(Error::is_transient).await
+        (|| self.get(bucket, key, None)).retry(again()).when(Error::is_transient).await
+    }
+
+    /// Why no more objects should be asked for.
+    pub(super) fn given_up(&self) -> Option<Error> {
+        self.patience.ended()
+    }
+
+    /// Asks again after all.
+    pub(super) fn resume(&self) {
+        self.patience.renew();
     }
 
     /// The folders right below a prefix, and the requests that it took.
@@ -147,22 +165,42 @@ impl S3Source {
         })
     }
 
-    async fn get(&self, bucket: &str, key: &str, listed: u64) -> Result<Described> {
+    /// Gets an object once. What was listed of it says how long it is, as long as it is the same version.
+    async fn get(&self, bucket: &str, key: &str, listed: Option<&ObjectInfo>) -> Result<Described> {
         let name = format!("s3://{bucket}/{key}");
-        let request = self.client.get_object().bucket(bucket).key(key);
-        let answer = request.send().await.map_err(|error| failed("cannot get", &name, &error))?;
+        self.patience.turn().await;
+        let request = self.client.get_object().bucket(bucket).key(key).customize();
+        // the SDK would keep to itself how often it was told to slow down
+        let once = aws_sdk_s3::config::Builder::new().retry_config(RetryConfig::disabled());
+        let answer = request.config_override(once).send().await;
+        self.patience.answered(how(&answer));
+        let answer = answer.map_err(|error| {
+            if error.code().is_some_and(aws::has_expired) {
+                self.patience.end(ErrorKind::Denied, "the credentials have expired".to_owned());
+            }
+            failed("cannot get", &name, &error)
+        })?;
         let broken = |what: String| {
             Error::new(ErrorKind::Unavailable, format!("cannot read {name}: {what}"))
                 .hint("run again; it is left for the next run")
         };
-        let length = answer.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(listed);
+        let told = answer.content_length().and_then(|length| u64::try_from(length).ok());
+        let version = answer.e_tag().unwrap_or_default().trim_matches('"').to_owned();
+        let listed = listed.filter(|object| object.version == version).map(|object| object.bytes);
         let metadata = lower_case(answer.metadata().cloned().unwrap_or_default());
-        let body = answer.body.collect().await.map_err(|error| broken(error.to_string()))?.into_bytes();
-        if body.len() as u64 != length {
-            return Err(broken(format!("{} of {length} bytes came", body.len())));
+        let body = answer.body.collect().await.map_err(|error| broken(chain(&error)))?.into_bytes();
+        match told.into_iter().chain(listed).find(|length| *length != body.len() as u64) {
+            Some(length) => Err(broken(format!("{} of {length} bytes came", body.len()))),
+            None => Ok(Described { bytes: body, metadata }),
         }
-        Ok(Described { bytes: body, metadata })
     }
+}
+
+/// Whether S3 asks for fewer requests.
+fn how<T, E: ProvideErrorMetadata>(answer: &std::result::Result<T, SdkError<E>>) -> Answer {
+    let Err(error) = answer else { return Answer::Given };
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    if matches!(status, Some(429 | 503)) || error.code() == Some("SlowDown") { Answer::SlowDown } else { Answer::Given }
 }
 
 /// Bucket and key of a full name.

@@ -1,6 +1,6 @@
-"""Runs an emulator of AWS for as long as standard input stays open.
+"""Runs an emulator of AWS, or a proxy in front of one, for as long as standard input stays open.
 
-usage: emulator.py ministack|moto
+usage: emulator.py ministack|moto|microburst [UPSTREAM]
 
 Picks a free port of 127.0.0.1, starts the server, and prints "ready PORT" once it answers. Ends the server, and
 itself, when standard input is closed: that happens however the test process ends, SIGKILL included, so no server
@@ -28,12 +28,14 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def command(kind, port):
+def command(kind, port, upstream):
     if kind == "ministack":
         return [sys.executable, "-m", "ministack"]
     if kind == "moto":
         return [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)]
-    sys.exit(f"unknown emulator {kind!r}; use ministack or moto")
+    if kind == "microburst":
+        return [sys.executable, "-m", "microburst", "-u", *upstream, "--host", HOST, "--port", str(port)]
+    sys.exit(f"unknown emulator {kind!r}; use ministack, moto or microburst")
 
 
 def environment(port, folder):
@@ -65,12 +67,12 @@ def answers(port):
     return True
 
 
-def start(kind, folder):
+def start(kind, folder, upstream):
     """A server that answers and its port, or None where it ended (another program may have taken the port)."""
     port = free_port()
     with open(os.path.join(folder, "log"), "ab") as log:
         server = subprocess.Popen(
-            command(kind, port),
+            command(kind, port, upstream),
             env=environment(port, folder),
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -98,10 +100,10 @@ def end(server):
     server.wait()
 
 
-def main(kind):
+def main(kind, *upstream):
     with tempfile.TemporaryDirectory(prefix="trailhound-emulator-") as folder:
         for _ in range(STARTS):
-            started = start(kind, folder)
+            started = start(kind, folder, upstream)
             if started:
                 break
         else:

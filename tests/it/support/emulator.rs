@@ -42,14 +42,23 @@ impl Emulator {
     /// # Panics
     /// Where the emulators are not installed, or do not start.
     pub fn start(kind: Kind) -> Option<Self> {
+        Self::run(kind.name(), None)
+    }
+
+    /// Starts what stands under a name in `emulator.py`, in front of another server where one is given.
+    ///
+    /// # Panics
+    /// As [`Emulator::start`].
+    pub fn run(name: &str, upstream: Option<&str>) -> Option<Self> {
         if std::env::var_os("TRAILHOUND_SKIP_EMULATOR").is_some_and(|value| value == "1") {
-            eprintln!("SKIPPED: this test needs {}, and TRAILHOUND_SKIP_EMULATOR=1 is set", kind.name());
+            eprintln!("SKIPPED: this test needs {name}, and TRAILHOUND_SKIP_EMULATOR=1 is set");
             return None;
         }
         let python = python();
         let mut process = Command::new(&python)
             .arg(repository().join("tests/it/support/emulator.py"))
-            .arg(kind.name())
+            .arg(name)
+            .args(upstream)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -57,7 +66,7 @@ impl Emulator {
         let mut line = String::new();
         BufReader::new(process.stdout.take().expect("is piped")).read_line(&mut line).expect("reads");
         let Some(port) = line.trim().strip_prefix("ready ") else {
-            panic!("{} did not start (its log is above); run tests/run, which installs what it needs", kind.name());
+            panic!("{name} did not start (its log is above); run tests/run, which installs what it needs");
         };
         Some(Self { endpoint: format!("http://127.0.0.1:{port}"), process })
     }

@@ -1,12 +1,14 @@
 //! What every test of the binary needs: a folder of its own, the program, and a look into the lake.
 
 pub mod aws;
+pub mod burst;
 pub mod canned;
 pub mod emulator;
 pub mod findings;
 pub mod forge;
 pub mod proxy;
 pub mod records;
+pub mod shaky;
 pub mod suspects;
 
 use std::path::{Path, PathBuf};

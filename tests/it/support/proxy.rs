@@ -34,6 +34,12 @@ pub enum Action {
     Answer(u16, String),
     /// Passed on; the answer breaks off in the middle of its body.
     Truncate,
+    /// Passed on; the answer stands still in the middle of its body, until the client has had enough.
+    Stall,
+    /// Passed on; a byte in the middle of the answer's body is another one.
+    Corrupt,
+    /// Passed on; the answer has half of its body, and its headers say that this is all.
+    Shorten,
     /// Passed on; the connection is closed without the answer.
     Unheard,
     /// Not read; the connection is reset.
@@ -128,6 +134,12 @@ fn serve(mut client: TcpStream, upstream: &str, decide: &Decide, count: &AtomicU
         Action::ForwardThen(act) => act(),
         Action::Unheard => return Ok(()),
         Action::Truncate => return client.write_all(&answer[..middle(&answer)]),
+        Action::Stall => {
+            client.write_all(&answer[..middle(&answer)])?;
+            return client.read_to_end(&mut Vec::new()).map(drop);
+        }
+        Action::Corrupt => return client.write_all(&corrupted(answer)),
+        Action::Shorten => return client.write_all(&shortened(&answer)),
         _ => {}
     }
     client.write_all(&answer)
@@ -187,8 +199,38 @@ fn answer(status: u16, body: &str) -> Vec<u8> {
     format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
+/// Another byte, and no checksum that would tell: not every object has one.
+fn corrupted(answer: Vec<u8>) -> Vec<u8> {
+    let mut answer = without_header(&answer, "x-amz-checksum-");
+    let at = middle(&answer);
+    if let Some(byte) = answer.get_mut(at) {
+        *byte ^= 0x10;
+    }
+    answer
+}
+
+fn without_header(answer: &[u8], name: &str) -> Vec<u8> {
+    let head = String::from_utf8_lossy(&answer[..body(answer)]);
+    let kept = head.split_inclusive("\r\n").filter(|line| !line.to_ascii_lowercase().starts_with(name));
+    [kept.collect::<String>().as_bytes(), &answer[body(answer)..]].concat()
+}
+
+/// Half of the body, and headers that fit it.
+fn shortened(answer: &[u8]) -> Vec<u8> {
+    let answer = without_header(&without_header(answer, "content-length:"), "x-amz-checksum-");
+    let (start, end) = (body(&answer), middle(&answer));
+    let head = String::from_utf8_lossy(&answer[..start]);
+    let length = format!("Content-Length: {}\r\n\r\n", end - start);
+    [head.trim_end().as_bytes(), b"\r\n", length.as_bytes(), &answer[start..end]].concat()
+}
+
+/// Where the body begins.
+fn body(answer: &[u8]) -> usize {
+    answer.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |head| head + 4)
+}
+
 /// Half of the body.
 fn middle(answer: &[u8]) -> usize {
-    let body = answer.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |head| head + 4);
+    let body = body(answer);
     body + (answer.len() - body) / 2
 }
