@@ -31,6 +31,8 @@ pub mod schema;
 #[path = "../../src/source"]
 pub mod source {
     pub mod key;
+    mod layout;
+    pub mod notice;
 }
 
 pub mod oracle;

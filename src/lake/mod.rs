@@ -197,8 +197,16 @@ impl Lake {
         Ok(DeltaTable::new(default_logstore(Arc::new(below), Arc::clone(&place.store), &url, &config)))
     }
 
+    /// Several that make a lake at the same time get in each other's way: all but one then find the table made.
     async fn create(&self, table: &'static Table) -> Result<DeltaTable> {
-        (|| self.create_once(table)).retry(store::again()).when(Error::is_transient).await
+        let passes = |error: &Error| error.is_transient() || error.kind() == ErrorKind::Conflict;
+        let made = || async move {
+            match self.create_once(table).await {
+                Err(error) if error.kind() == ErrorKind::Conflict => self.table(table).await?.ok_or(error),
+                result => result,
+            }
+        };
+        made.retry(store::again()).when(passes).await
     }
 
     async fn create_once(&self, table: &'static Table) -> Result<DeltaTable> {

@@ -7,9 +7,11 @@
 //! The crate itself includes this module in its unit tests (`src/lib.rs`), so that every input under `fuzz/seeds` and
 //! `fuzz/regressions` is checked by `cargo test`, without a fuzzer.
 
+pub mod digest;
 pub mod envelope;
 mod generate;
 pub mod key;
+pub mod notice;
 pub mod object;
 mod reading;
 mod reference;

@@ -7,7 +7,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 
-use super::{envelope, key, object};
+use super::{digest, envelope, key, notice, object};
 
 fn inputs(kind: &str, target: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(kind).join(target);
@@ -55,5 +55,20 @@ fn envelopes_made_up() {
         random.fill_bytes(&mut bytes);
         let made = envelope::Envelope::arbitrary(&mut Unstructured::new(&bytes)).expect("any bytes do");
         envelope::check(&made);
+    }
+}
+
+#[test]
+fn kept_digests() {
+    play("digest", digest::check);
+}
+
+#[test]
+fn messages_made_up() {
+    let mut random = StdRng::seed_from_u64(8);
+    for number in 0..2_000 {
+        let mut bytes = vec![0; 32 + number % 256];
+        random.fill_bytes(&mut bytes);
+        notice::check(&notice::Message::arbitrary(&mut Unstructured::new(&bytes)).expect("any bytes do"));
     }
 }
