@@ -100,17 +100,18 @@ impl Lake {
         staged: &[StagedFile],
         base: Base,
     ) -> Result<TableSnapshot> {
-        let mut delays = store::again().build();
+        let (mut delays, mut turns) = (store::again().build(), store::others_first().build());
         loop {
-            match self.commit_once(table, staged, base).await {
-                Err(error) if error.is_transient() => {
-                    let Some(delay) = delays.next() else { return Err(error) };
-                    tokio::time::sleep(delay).await;
-                    if let Ok(Some(done)) = self.carried_out(table, staged, base).await {
-                        return Ok(done);
-                    }
-                }
+            let (error, delay) = match self.commit_once(table, staged, base).await {
+                Err(error) if error.is_transient() => (error, delays.next()),
+                // nobody's rows are in the way of these; it is only that many want to commit at once
+                Err(error) if error.kind() == ErrorKind::Conflict && base == Base::Any => (error, turns.next()),
                 result => return result,
+            };
+            let Some(delay) = delay else { return Err(error) };
+            tokio::time::sleep(delay).await;
+            if let Ok(Some(done)) = self.carried_out(table, staged, base).await {
+                return Ok(done);
             }
         }
     }

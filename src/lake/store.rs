@@ -122,6 +122,15 @@ pub(super) fn again() -> ExponentialBuilder {
     ExponentialBuilder::default().with_min_delay(Duration::from_millis(200)).with_max_times(3).with_jitter()
 }
 
+/// Pauses between tries of what other writers keep overtaking.
+pub(super) fn others_first() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(Duration::from_secs(2))
+        .with_max_times(12)
+        .with_jitter()
+}
+
 /// Says what a store's error means for the caller.
 pub(super) fn store_error(what: impl Into<String>, error: object_store::Error) -> Error {
     use object_store::Error as E;
