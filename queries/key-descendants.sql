@@ -10,7 +10,7 @@ WITH RECURSIVE made AS (
   WHERE eventsource = 'sts.amazonaws.com' AND outcome = 'success'
     AND responseelements -> 'credentials' ->> 'accessKeyId' IS NOT NULL
 ), tree AS (
-  SELECT $key AS accesskeyid, $key AS path, CAST(NULL AS TEXT) AS became, 0 AS depth
+  SELECT CAST($key AS TEXT) AS accesskeyid, CAST($key AS TEXT) AS path, CAST(NULL AS TEXT) AS became, 0 AS depth
   UNION ALL
   -- a key names its session, so a tree has no circle; ten is deeper than anybody builds
   SELECT made.child, tree.path || ' -> ' || made.child, made.became, tree.depth + 1
