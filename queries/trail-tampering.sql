@@ -10,7 +10,8 @@ SELECT eventtime, recipientaccountid, awsregion, actor, eventsource, eventname, 
 FROM events
 WHERE eventtime > $since AND eventtime <= $until
   AND (eventsource = 'cloudtrail.amazonaws.com' AND eventname IN ('StopLogging', 'DeleteTrail', 'UpdateTrail', 'PutEventSelectors',
-         'PutInsightSelectors', 'StopEventDataStoreIngestion', 'DeleteEventDataStore', 'UpdateEventDataStore')
+         'PutInsightSelectors', 'PutEventConfiguration', 'DeregisterOrganizationDelegatedAdmin', 'StopEventDataStoreIngestion',
+         'DeleteEventDataStore', 'UpdateEventDataStore')
     OR eventsource = 'config.amazonaws.com' AND eventname IN ('StopConfigurationRecorder', 'DeleteConfigurationRecorder',
          'DeleteDeliveryChannel', 'DeleteConfigRule')
     OR eventsource = 'guardduty.amazonaws.com' AND eventname IN ('DeleteDetector', 'UpdateDetector', 'CreateFilter', 'CreateIPSet',
