@@ -310,9 +310,12 @@ async fn run_after_run_ended_by_each_fault_in_turn_converges() {
     }
     assert!(before < events_of(OBJECTS), "every run was ended");
     // commits that are carried out although nobody says so are found in the log: such a run gets through
-    let proxy = Proxy::start(emulator.endpoint(), move |request| {
-        if commits(request) { Action::Unheard } else { Action::Forward }
-    });
+    let proxy = Proxy::start(
+        emulator.endpoint(),
+        move |request| {
+            if commits(request) { Action::Unheard } else { Action::Forward }
+        },
+    );
     let ended = world.run_at(&proxy.endpoint, &args);
     assert!(matches!(ended.code, 0 | 2), "{}", ended.stderr);
     world.run_at(emulator.endpoint(), &args).expect(0);
