@@ -42,7 +42,7 @@ pub fn rebuild(batch: &RecordBatch, row: usize) -> Result<Value> {
 
 /// The record's own name for a member of `extra`.
 fn unmarked(name: String) -> String {
-    if name.starts_with(MARK) { name[MARK.len()..].to_owned() } else { name }
+    name.strip_prefix(MARK).map_or_else(|| name.clone(), str::to_owned)
 }
 
 fn broken(name: &str) -> Error {

@@ -370,7 +370,7 @@ struct Run<'r> {
 
 impl<'r> Run<'r> {
     async fn new(lake: &'r Lake, options: &'r IngestOptions, now: DateTime<Utc>) -> Result<Self> {
-        let gate = Arc::new(Gate::new(lake, options.memory_limit / 2).await?);
+        let gate = Arc::new(Gate::new(lake, options.memory_limit / 4).await?);
         let workers =
             (0..options.threads.max(1)).map(|_| Worker::new(options.max_object_size, options.hashing)).collect();
         let (troubles, recovered) = (Troubles::open(lake).await?, Vec::new());

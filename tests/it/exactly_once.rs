@@ -244,7 +244,7 @@ fn every_kind_of_file_goes_where_it_belongs() {
     };
     world.put(&place("CloudTrail", "log"), object(0..5));
     world.put(&place("CloudTrail-Insight", "insight"), gzip(envelope(&[insight(1, "Start"), insight(2, "End")])));
-    world.put(&place("CloudTrail-Aggregated", "sums"), gzip(envelope(&[aggregate.clone()])));
+    world.put(&place("CloudTrail-Aggregated", "sums"), gzip(envelope(std::slice::from_ref(&aggregate))));
     let activity = [network(700, "AwsVpceEvent"), network(701, "AwsVpceEvents")];
     world.put(&place("CloudTrail-NetworkActivity", "network"), gzip(envelope(&activity)));
     world.put(&place("CloudTrail-Digest", "digest"), gzip(digest.to_string()));

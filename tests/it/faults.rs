@@ -134,11 +134,14 @@ fn each_object(emulator: &Emulator, times: usize, fault: fn() -> Action) -> (Pro
     (proxy, gets)
 }
 
+/// What is done to a request.
+type Fault = fn() -> Action;
+
 #[tokio::test]
 async fn bodies_that_come_broken_are_asked_for_again() {
     let Some(emulator) = Emulator::shared(Kind::Ministack) else { return };
     logs(emulator, "faults-bodies", 3).await;
-    let faults: [(&str, usize, fn() -> Action); 4] = [
+    let faults: [(&str, usize, Fault); 4] = [
         ("stall", 1, || Action::Stall),
         ("cut", 2, || Action::Truncate),
         ("short", 2, || Action::Shorten),
@@ -158,7 +161,7 @@ async fn bodies_that_come_broken_are_asked_for_again() {
 async fn bodies_that_stay_broken_are_left_for_the_next_run() {
     let Some(emulator) = Emulator::shared(Kind::Ministack) else { return };
     logs(emulator, "faults-broken", 3).await;
-    let faults: [(&str, fn() -> Action, &str); 3] = [
+    let faults: [(&str, Fault, &str); 3] = [
         ("stall", || Action::Stall, "cannot read"),
         ("cut", || Action::Truncate, "cannot read"),
         ("short", || Action::Shorten, "bytes came"),
@@ -202,7 +205,7 @@ async fn a_service_that_says_slow_down_is_left_alone_soon() {
     let Some(emulator) = Emulator::shared(Kind::Ministack) else { return };
     const OBJECTS: u32 = 120;
     logs(emulator, "faults-sustained", OBJECTS).await;
-    let faults: [(&str, fn() -> Action, &str); 3] = [
+    let faults: [(&str, Fault, &str); 3] = [
         ("slow", || Action::error(503, "SlowDown"), "SlowDown"),
         ("internal", || Action::error(500, "InternalError"), "InternalError"),
         ("reset", || Action::Reset, "dispatch failure"),
@@ -273,7 +276,7 @@ async fn run_after_run_ended_by_each_fault_in_turn_converges() {
     let reads = |request: &Request| request.method == "GET" && request.target.contains(".json.gz");
     let files = |request: &Request| request.method == "PUT" && request.target.contains("/events/event_date");
     let commits = |request: &Request| request.method == "PUT" && request.target.contains("/_delta_log/");
-    type Turn<'t> = (&'t str, fn(&Request) -> bool, fn() -> Action);
+    type Turn<'t> = (&'t str, fn(&Request) -> bool, Fault);
     let turns: [Turn<'_>; 11] = [
         ("reads are slowed down", reads, || Action::error(503, "SlowDown")),
         ("files are slowed down", files, || Action::error(503, "SlowDown")),

@@ -169,10 +169,8 @@ pub fn check(envelope: &Envelope) {
 }
 
 fn check_kept(record: &[u8], text: &[u8], reading: &Reading) {
-    // broken text may be rejected in pieces, between which separators fall away
-    let bare = |text: &[u8]| -> Vec<u8> {
-        text.iter().copied().filter(|byte| !matches!(byte, b',' | b' ' | b'\t' | b'\r' | b'\n')).collect()
-    };
+    // broken text may be rejected in pieces, between which separators fall away, and brackets that seem to end the array
+    let bare = |text: &[u8]| -> Vec<u8> { text.iter().copied().filter(|byte| !b",]} \t\r\n".contains(byte)).collect() };
     let wholes = reading.whole.iter().map(|reject| reject.raw.as_bytes());
     let fates: Vec<u8> = reading.fates.iter().flat_map(|fate| bare(fate.raw())).collect();
     let record_bare = bare(record);

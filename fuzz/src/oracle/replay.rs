@@ -48,6 +48,13 @@ fn kept_keys() {
 }
 
 #[test]
+fn kept_envelopes() {
+    play("envelope", |bytes| {
+        envelope::check(&Arbitrary::arbitrary(&mut Unstructured::new(bytes)).expect("any bytes do"))
+    });
+}
+
+#[test]
 fn envelopes_made_up() {
     let mut random = StdRng::seed_from_u64(7);
     for number in 0..3_000 {
