@@ -24,8 +24,9 @@ use trailhound::table::{DataFile, TableSnapshot};
 
 const OPTIONS: QueryOptions = QueryOptions { threads: 1, memory_limit: 4 << 30 };
 
-const ORDERS: [(&str, &[&str]); 3] = [
+const ORDERS: [(&str, &[&str]); 4] = [
     ("account, actor, time", &["recipientaccountid", "actor", "eventtime", "eventid"]),
+    ("account, actor, name, time", &["recipientaccountid", "actor", "eventname", "eventtime", "eventid"]),
     ("time", &["eventtime", "eventid"]),
     ("account, source, name, time", &["recipientaccountid", "eventsource", "eventname", "eventtime", "eventid"]),
 ];

@@ -155,6 +155,15 @@ impl Day {
         events.iter().filter(|(_, event)| open(event)).map(question).collect()
     }
 
+    /// What was admitted is in the lake now.
+    fn commit(&mut self) {
+        let mut own = std::mem::take(&mut self.own);
+        if own.len() > self.lake.len() {
+            std::mem::swap(&mut own, &mut self.lake);
+        }
+        self.lake.extend(own);
+    }
+
     /// Gives up what can be read again.
     fn forget(&mut self) {
         self.lake = KeySet::default();
@@ -242,11 +251,10 @@ impl Seen {
         id_of: impl Fn(usize) -> Option<&'i str>,
     ) -> Vec<Question> {
         let questions = self.day(day).questions(events, &id_of);
-        // what is given up here may have answered already, so all is asked anew
-        match !questions.is_empty() && self.shrink(day) {
-            true => self.day(day).questions(events, &id_of),
-            false => questions,
+        if !questions.is_empty() {
+            self.make_room(day);
         }
+        questions
     }
 
     /// Asks the lake's files.
@@ -299,12 +307,13 @@ impl Seen {
     }
 
     /// Starts the next batch: all that was admitted is in the lake now, and can be read from there again. Days that
-    /// have not been used for longest are given up until the rest fits.
+    /// have not been used for longest are given up until the rest leaves half of the room to what comes.
     pub(super) fn next_batch(&mut self) {
         self.batch += 1;
+        self.days.values_mut().for_each(Day::commit);
         let mut total: u64 = self.days.values().map(Day::bytes).sum();
         for day in self.by_age() {
-            if total <= self.budget {
+            if total <= self.budget / 2 {
                 break;
             }
             total -= self.days.remove(&day).map_or(0, |known| known.bytes());
@@ -317,12 +326,11 @@ impl Seen {
         ages.into_iter().map(|(_, day)| day).collect()
     }
 
-    /// Makes room in the middle of a batch: gives up what can be read again, that of `day` last. True where it did.
-    fn shrink(&mut self, day: i32) -> bool {
-        let mut shrunk = false;
+    /// Makes room in the middle of a batch: gives up what can be read again, but for the day that is asked about: that
+    /// would be read again at once.
+    fn make_room(&mut self, day: i32) {
         let mut total: u64 = self.days.values().map(Day::bytes).sum();
-        let others = self.by_age().into_iter().filter(|&other| other != day);
-        for old in others.chain([day]).collect::<Vec<_>>() {
+        for old in self.by_age().into_iter().filter(|&other| other != day) {
             if total <= self.budget {
                 break;
             }
@@ -330,10 +338,8 @@ impl Seen {
                 total -= known.bytes();
                 known.forget();
                 total += known.bytes();
-                shrunk = true;
             }
         }
-        shrunk
     }
 }
 

@@ -32,6 +32,8 @@ const RETRIES: usize = 4;
 #[derive(Debug, Clone)]
 pub struct S3Source {
     client: Client,
+    /// Repeats nothing by itself.
+    once: Client,
     bucket: String,
     prefix: String,
     patience: Patience,
@@ -57,8 +59,11 @@ impl S3Source {
             .timeout_config(timeouts)
             .stalled_stream_protection(stalled)
             .build();
+        // the SDK would keep to itself how often it was told to slow down
+        let once = config.to_builder().retry_config(RetryConfig::disabled()).build();
+        let (client, once) = (Client::from_conf(config), Client::from_conf(once));
         let (bucket, prefix, patience) = (String::new(), String::new(), Patience::default());
-        Self { client: Client::from_conf(config), bucket, prefix, patience }
+        Self { client, once, bucket, prefix, patience }
     }
 
     pub(super) fn list(&self, options: ListOptions) -> Listing {
@@ -169,10 +174,7 @@ impl S3Source {
     async fn get(&self, bucket: &str, key: &str, listed: Option<&ObjectInfo>) -> Result<Described> {
         let name = format!("s3://{bucket}/{key}");
         self.patience.turn().await;
-        let request = self.client.get_object().bucket(bucket).key(key).customize();
-        // the SDK would keep to itself how often it was told to slow down
-        let once = aws_sdk_s3::config::Builder::new().retry_config(RetryConfig::disabled());
-        let answer = request.config_override(once).send().await;
+        let answer = self.once.get_object().bucket(bucket).key(key).send().await;
         self.patience.answered(how(&answer));
         let answer = answer.map_err(|error| {
             if error.code().is_some_and(aws::has_expired) {
