@@ -157,9 +157,9 @@ impl Gate {
         for file in latest.files.iter().filter(is_news) {
             let keys = all_keys(&latest, file).await?;
             if let Some(day) = file.partition.as_deref().and_then(|date| date.parse().ok()).map(days) {
-                self.seen(shape)?.learn(day, keys.iter().copied());
+                self.seen(shape)?.learn(day, &keys);
             }
-            theirs.extend(keys);
+            theirs.extend(keys.iter().map(|event| event.key));
             read.insert(file.path.clone());
         }
         self.seen(shape)?.advance(latest, |path| read.contains(path));
@@ -176,7 +176,7 @@ impl Gate {
 }
 
 /// Identities of all events of a file.
-async fn all_keys(snapshot: &TableSnapshot, file: &DataFile) -> Result<Vec<EventKey>> {
+async fn all_keys(snapshot: &TableSnapshot, file: &DataFile) -> Result<Vec<Identified>> {
     let file = KeyFile::open(snapshot, file).await?;
     let mut keys = Vec::new();
     for group in 0..file.groups().len() {

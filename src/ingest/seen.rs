@@ -1,13 +1,15 @@
 //! Which events are in the lake or in this run already.
 //!
-//! Owns: the sets of event identities, by day of event time, and how much of the lake's files is known.
+//! Owns: the sets of event identities, by hour of event time, and how much of the lake's files is known.
 //! Invariant: an event is admitted only when every part of a file that may hold a copy of it has been asked.
 //!
 //! A copy of an event carries the same event time, so it can only stand in a row group of the event's own day whose
 //! event times span the event's. Of such a group either all identities are read, or, while few events ask, its bloom
 //! filter is: what that says "no" to is new, and at the first "perhaps" the identities are read. Minutes whose groups are
-//! all known are noted, so that most events cost one look into a set.
+//! all known are noted, so that most events cost one look into a set. Objects come in the order of their time, so that only
+//! a few hours are in use at any moment, whatever a day has; the others are given up when room is needed.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
@@ -31,6 +33,7 @@ const SMALL_GROUP: u64 = 4096;
 /// Files or groups read at the same time.
 const READS: usize = 8;
 
+const HOURS: usize = 24;
 const MINUTES: u16 = 1440;
 const MINUTE_MICROS: i64 = 60_000_000;
 
@@ -62,43 +65,6 @@ fn bytes(set: &KeySet) -> u64 {
     set.capacity() as u64 * 17
 }
 
-/// What is known of a row group.
-#[derive(Default)]
-struct GroupState {
-    learned: bool,
-    asked: usize,
-    filter: Option<Arc<IdFilter>>,
-}
-
-/// What is known of a file.
-enum FileState {
-    /// Its name and bounds.
-    Closed,
-    /// Its footer, and some of its groups.
-    Open(Arc<KeyFile>, Vec<GroupState>),
-    /// All of its identities.
-    Learned,
-}
-
-struct LakeFile {
-    file: DataFile,
-    /// First and last minute of the day that it may hold events of.
-    minutes: (u16, u16),
-    state: FileState,
-}
-
-impl LakeFile {
-    fn of(file: &DataFile, day: i32) -> Self {
-        let bound = |values: &serde_json::Value| {
-            let text = values["eventtime"].as_str()?;
-            chrono::DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp_micros())
-        };
-        let low = bound(&file.min_values).unwrap_or(i64::MIN);
-        let high = bound(&file.max_values).unwrap_or(i64::MAX);
-        Self { file: file.clone(), minutes: minutes(day, (low, high)), state: FileState::Closed }
-    }
-}
-
 /// First and last minute of a day between two instants, cut off at the day's ends.
 fn minutes(day: i32, (low, high): (i64, i64)) -> (u16, u16) {
     let start = i64::from(day) * DAY_MICROS;
@@ -110,49 +76,132 @@ fn minute_of(time: i64) -> u16 {
     (time.rem_euclid(DAY_MICROS) / MINUTE_MICROS) as u16
 }
 
+fn hour_of(minute: u16) -> usize {
+    usize::from(minute / 60)
+}
+
 fn spans((first, last): (u16, u16), minute: u16) -> bool {
     first <= minute && minute <= last
 }
 
-/// What is known of a day.
-struct Day {
+/// Hours of a day, a bit each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Hours(u32);
+
+impl Hours {
+    const ALL: Self = Self((1 << HOURS) - 1);
+
+    /// Those that a span of minutes touches.
+    fn of((first, last): (u16, u16)) -> Self {
+        (hour_of(first)..=hour_of(last)).fold(Self::default(), Self::with)
+    }
+
+    fn with(self, hour: usize) -> Self {
+        Self(self.0 | 1 << hour)
+    }
+
+    fn without(self, hour: usize) -> Self {
+        Self(self.0 & !(1 << hour))
+    }
+
+    fn has(self, hour: usize) -> bool {
+        self.0 >> hour & 1 == 1
+    }
+
+    fn has_all(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// What is known of a row group.
+#[derive(Default)]
+struct GroupState {
+    /// Hours whose identities are held.
+    held: Hours,
+    asked: usize,
+    filter: Option<Arc<IdFilter>>,
+}
+
+/// A file whose footer has been read.
+struct Open {
+    keys: Arc<KeyFile>,
+    groups: Vec<GroupState>,
+}
+
+impl Open {
+    fn bytes(&self) -> u64 {
+        let filters = self.groups.iter().filter_map(|group| group.filter.as_ref());
+        self.keys.memory() + filters.map(|filter| filter.memory()).sum::<u64>()
+    }
+
+    fn spans(&self, day: i32) -> impl Iterator<Item = ((u16, u16), &GroupState)> {
+        self.keys.groups().iter().map(move |group| minutes(day, group.times)).zip(&self.groups)
+    }
+}
+
+/// What is known of a file.
+struct LakeFile {
+    file: DataFile,
+    /// First and last minute of the day that it may hold events of.
+    minutes: (u16, u16),
+    /// Hours of which all of its identities are held.
+    held: Hours,
+    open: Option<Open>,
+}
+
+impl LakeFile {
+    fn of(file: &DataFile, day: i32) -> Self {
+        let bound = |values: &serde_json::Value| {
+            let text = values["eventtime"].as_str()?;
+            chrono::DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp_micros())
+        };
+        let low = bound(&file.min_values).unwrap_or(i64::MIN);
+        let high = bound(&file.max_values).unwrap_or(i64::MAX);
+        Self { file: file.clone(), minutes: minutes(day, (low, high)), held: Hours::default(), open: None }
+    }
+
+    /// Whether it may hold events of a minute whose identities are not held.
+    fn is_unknown(&self, day: i32, minute: u16) -> bool {
+        let hour = hour_of(minute);
+        let unknown = |open: &Open| open.spans(day).any(|(span, group)| spans(span, minute) && !group.held.has(hour));
+        spans(self.minutes, minute) && !self.held.has(hour) && self.open.as_ref().is_none_or(unknown)
+    }
+
+    /// Notes that a group was read. A file that is held as a whole needs its footer no longer.
+    fn learned(&mut self, day: i32, group: usize) {
+        let Some(open) = &mut self.open else { return };
+        let span = minutes(day, open.keys.groups()[group].times);
+        open.groups[group].held = Hours::of(span);
+        open.groups[group].filter = None;
+        if open.spans(day).all(|(span, group)| group.held.has_all(Hours::of(span))) {
+            (self.held, self.open) = (Hours::ALL, None);
+        }
+    }
+
+    fn forget(&mut self, hour: usize) {
+        self.held = self.held.without(hour);
+        let groups = self.open.iter_mut().flat_map(|open| &mut open.groups);
+        groups.for_each(|group| group.held = group.held.without(hour));
+    }
+}
+
+/// Identities of an hour of event time.
+#[derive(Default)]
+struct Hour {
     /// Of the lake: can be read again.
     lake: KeySet,
     /// Admitted by this run.
     own: KeySet,
-    files: Vec<LakeFile>,
-    /// Minutes of which every group is learned.
-    settled: Box<[bool; MINUTES as usize]>,
     used: u64,
 }
 
-impl Day {
-    fn of(day: i32, files: &[DataFile], used: u64) -> Self {
-        let files = files.iter().map(|file| LakeFile::of(file, day)).collect();
-        let settled = Box::new([false; MINUTES as usize]);
-        Self { lake: KeySet::default(), own: KeySet::default(), files, settled, used }
-    }
-
+impl Hour {
     fn bytes(&self) -> u64 {
-        let files: u64 = self.files.iter().map(|file| file.state.bytes()).sum();
-        bytes(&self.lake) + bytes(&self.own) + files
+        bytes(&self.lake) + bytes(&self.own)
     }
 
     fn has(&self, key: EventKey) -> bool {
         self.own.contains(&key.0) || self.lake.contains(&key.0)
-    }
-
-    fn questions<'i>(
-        &self,
-        events: &[(usize, Identified)],
-        id_of: &impl Fn(usize) -> Option<&'i str>,
-    ) -> Vec<Question> {
-        let open = |event: &Identified| !self.settled[usize::from(minute_of(event.time))] && !self.has(event.key);
-        let question = |&(index, event): &(usize, Identified)| {
-            let id = id_of(index).filter(|id| EventKey::of_event_id(id) == event.key).map(str::to_owned);
-            Question { minute: minute_of(event.time), id }
-        };
-        events.iter().filter(|(_, event)| open(event)).map(question).collect()
     }
 
     /// What was admitted is in the lake now.
@@ -163,44 +212,64 @@ impl Day {
         }
         self.lake.extend(own);
     }
+}
 
-    /// Gives up what can be read again.
-    fn forget(&mut self) {
-        self.lake = KeySet::default();
-        self.settled.fill(false);
-        self.files.iter_mut().for_each(|file| file.state = FileState::Closed);
+/// What is known of a day.
+struct Day {
+    hours: [Hour; HOURS],
+    files: Vec<LakeFile>,
+    /// Minutes of which every identity is held.
+    settled: Box<[bool; MINUTES as usize]>,
+}
+
+impl Day {
+    fn of(day: i32, files: &[DataFile]) -> Self {
+        let files = files.iter().map(|file| LakeFile::of(file, day)).collect();
+        Self { hours: Default::default(), files, settled: Box::new([false; MINUTES as usize]) }
+    }
+
+    fn bytes(&self) -> u64 {
+        let open: u64 = self.files.iter().filter_map(|file| file.open.as_ref()).map(Open::bytes).sum();
+        self.hours.iter().map(Hour::bytes).sum::<u64>() + open
+    }
+
+    fn hour(&mut self, time: i64) -> &mut Hour {
+        &mut self.hours[hour_of(minute_of(time))]
+    }
+
+    fn questions<'i>(
+        &self,
+        events: &[(usize, Identified)],
+        id_of: &impl Fn(usize) -> Option<&'i str>,
+    ) -> Vec<Question> {
+        let open = |event: &Identified| {
+            let minute = minute_of(event.time);
+            !self.settled[usize::from(minute)] && !self.hours[hour_of(minute)].has(event.key)
+        };
+        let question = |&(index, event): &(usize, Identified)| {
+            let id = id_of(index).filter(|id| EventKey::of_event_id(id) == event.key).map(str::to_owned);
+            Question { minute: minute_of(event.time), id }
+        };
+        events.iter().filter(|(_, event)| open(event)).map(question).collect()
+    }
+
+    /// Gives up what can be read again of an hour, and the footers once nothing else is held.
+    fn forget(&mut self, hour: usize) {
+        self.hours[hour].lake = KeySet::default();
+        self.settled[hour * 60..(hour + 1) * 60].fill(false);
+        self.files.iter_mut().for_each(|file| file.forget(hour));
+        if self.hours.iter().all(|hour| hour.lake.is_empty()) {
+            self.files.iter_mut().for_each(|file| file.open = None);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.hours.iter().all(|hour| hour.lake.is_empty() && hour.own.is_empty())
     }
 
     fn settle(&mut self, day: i32, wanted: &BTreeSet<u16>) {
         for &minute in wanted {
-            let unknown = |file: &LakeFile| spans(file.minutes, minute) && file.state.is_unknown(day, minute);
-            self.settled[usize::from(minute)] = !self.files.iter().any(unknown);
-        }
-    }
-}
-
-impl FileState {
-    fn bytes(&self) -> u64 {
-        match self {
-            Self::Open(file, groups) => {
-                let filters = groups.iter().filter_map(|group| group.filter.as_ref());
-                file.memory() + filters.map(|filter| filter.memory()).sum::<u64>()
-            }
-            _ => 0,
-        }
-    }
-
-    /// Whether it may hold events of a minute that are not learned.
-    fn is_unknown(&self, day: i32, minute: u16) -> bool {
-        match self {
-            Self::Closed => true,
-            Self::Learned => false,
-            Self::Open(file, groups) => {
-                let unknown = |(group, state): (&KeyGroup, &GroupState)| {
-                    !state.learned && spans(minutes(day, group.times), minute)
-                };
-                file.groups().iter().zip(groups).any(unknown)
-            }
+            self.settled[usize::from(minute)] = !self.files.iter().any(|file| file.is_unknown(day, minute));
         }
     }
 }
@@ -217,9 +286,10 @@ pub(super) struct Seen {
     snapshot: TableSnapshot,
     by_day: HashMap<i32, Vec<DataFile>>,
     days: BTreeMap<i32, Day>,
-    /// Number of the current batch, by which days age.
-    batch: u64,
-    /// Bytes that all of it may take; beyond it, days that are not in use are given up.
+    /// Counts the batches of events by twos; hours age by it. An hour of the present turn's events is never given up:
+    /// what was known of it when the questions were put is needed when they are admitted.
+    turn: u64,
+    /// Bytes that all of it may take; beyond it, hours that are not in use are given up.
     budget: u64,
 }
 
@@ -227,7 +297,7 @@ impl Seen {
     /// Knows nothing but which files there are.
     pub(super) fn new(snapshot: TableSnapshot, budget: u64) -> Self {
         let by_day = by_day(&snapshot);
-        Self { snapshot, by_day, days: BTreeMap::new(), batch: 0, budget }
+        Self { snapshot, by_day, days: BTreeMap::new(), turn: 0, budget }
     }
 
     /// The table's files, as far as they are asked.
@@ -236,11 +306,8 @@ impl Seen {
     }
 
     fn day(&mut self, day: i32) -> &mut Day {
-        let (by_day, batch) = (&self.by_day, self.batch);
-        let files = || by_day.get(&day).map_or(&[][..], Vec::as_slice);
-        let known = self.days.entry(day).or_insert_with(|| Day::of(day, files(), batch));
-        known.used = batch;
-        known
+        let files = || self.by_day.get(&day).map_or(&[][..], Vec::as_slice);
+        self.days.entry(day).or_insert_with(|| Day::of(day, files()))
     }
 
     /// What has to be asked before a day's events can be admitted; mostly nothing.
@@ -250,11 +317,11 @@ impl Seen {
         events: &[(usize, Identified)],
         id_of: impl Fn(usize) -> Option<&'i str>,
     ) -> Vec<Question> {
-        let questions = self.day(day).questions(events, &id_of);
-        if !questions.is_empty() {
-            self.make_room(day);
-        }
-        questions
+        self.turn += 2;
+        let turn = self.turn;
+        let known = self.day(day);
+        events.iter().for_each(|(_, event)| known.hour(event.time).used = turn);
+        known.questions(events, &id_of)
     }
 
     /// Asks the lake's files.
@@ -262,20 +329,48 @@ impl Seen {
     /// # Errors
     /// Where a file cannot be read.
     pub(super) async fn ask(&mut self, day: i32, questions: &[Question]) -> Result<()> {
-        let Some(known) = self.days.get_mut(&day) else { return Ok(()) };
         let wanted: BTreeSet<u16> = questions.iter().map(|question| question.minute).collect();
+        let Some(known) = self.days.get_mut(&day) else { return Ok(()) };
         open(&self.snapshot, known, &wanted).await?;
         fetch_filters(day, known, questions).await?;
         let groups = undecided(day, known, questions);
-        learn(known, &groups).await?;
-        known.settle(day, &wanted);
+        self.read(day, &groups).await?;
+        self.day(day).settle(day, &wanted);
+        Ok(())
+    }
+
+    /// Reads the identities of groups, and makes room for each.
+    async fn read(&mut self, day: i32, groups: &[(usize, usize)]) -> Result<()> {
+        let files = &self.day(day).files;
+        let keys = |at: usize| files[at].open.as_ref().map(|open| Arc::clone(&open.keys));
+        let open: Vec<_> = groups.iter().filter_map(|&(at, group)| Some((at, group, keys(at)?))).collect();
+        let reads = open.into_iter().map(|(at, group, keys)| async move {
+            let keys = keys.keys(group).await?;
+            Ok::<_, crate::error::Error>((at, group, keys))
+        });
+        let mut reads = futures::stream::iter(reads).buffered(READS);
+        while let Some((at, group, keys)) = reads.try_next().await? {
+            // read now, but in nobody's use yet
+            let turn = self.turn - 1;
+            let known = self.day(day);
+            for event in keys {
+                let hour = known.hour(event.time);
+                hour.lake.insert(event.key.0);
+                hour.used = hour.used.max(turn);
+            }
+            known.files[at].learned(day, group);
+            self.make_room(self.budget, self.turn);
+        }
         Ok(())
     }
 
     /// Keeps those of a day's events that are new; they are known from then on. What had to be asked has been.
     pub(super) fn admit(&mut self, day: i32, events: &mut Vec<(usize, Identified)>) {
         let known = self.day(day);
-        events.retain(|(_, event)| !known.lake.contains(&event.key.0) && known.own.insert(event.key.0));
+        events.retain(|(_, event)| {
+            let hour = known.hour(event.time);
+            !hour.lake.contains(&event.key.0) && hour.own.insert(event.key.0)
+        });
     }
 
     /// Goes on to a later snapshot, in which `learned` are files whose identities are known: those that this run has
@@ -285,13 +380,13 @@ impl Seen {
         self.snapshot = snapshot;
         for (&day, known) in &mut self.days {
             let files = self.by_day.get(&day).map_or(&[][..], Vec::as_slice);
-            let mut old: HashMap<Path, FileState> =
-                known.files.drain(..).map(|file| (file.file.path, file.state)).collect();
+            let mut old: HashMap<Path, LakeFile> =
+                known.files.drain(..).map(|file| (file.file.path.clone(), file)).collect();
             for file in files {
                 let mut new = LakeFile::of(file, day);
                 match old.remove(&file.path) {
-                    Some(state) => new.state = state,
-                    None if learned(&file.path) => new.state = FileState::Learned,
+                    Some(old) => (new.held, new.open) = (old.held, old.open),
+                    None if learned(&file.path) => new.held = Hours::ALL,
                     None => (new.minutes.0..=new.minutes.1).for_each(|at| known.settled[usize::from(at)] = false),
                 }
                 known.files.push(new);
@@ -300,46 +395,46 @@ impl Seen {
     }
 
     /// Notes identities that are in the lake, read elsewhere.
-    pub(super) fn learn(&mut self, day: i32, keys: impl IntoIterator<Item = EventKey>) {
+    pub(super) fn learn(&mut self, day: i32, events: &[Identified]) {
         if let Some(known) = self.days.get_mut(&day) {
-            known.lake.extend(keys.into_iter().map(|key| key.0));
+            for event in events {
+                known.hour(event.time).lake.insert(event.key.0);
+            }
         }
     }
 
-    /// Starts the next batch: all that was admitted is in the lake now, and can be read from there again. Days that
-    /// have not been used for longest are given up until the rest leaves half of the room to what comes.
+    /// Starts the next batch: all that was admitted is in the lake now, and can be read from there again. Half of the
+    /// room is left to what comes.
     pub(super) fn next_batch(&mut self) {
-        self.batch += 1;
-        self.days.values_mut().for_each(Day::commit);
+        self.days.values_mut().flat_map(|day| &mut day.hours).for_each(Hour::commit);
+        self.make_room(self.budget / 2, u64::MAX);
+        self.days.retain(|_, day| !day.is_empty());
+    }
+
+    /// Gives up what can be read again of hours that were not used since a turn, those that were not used for longest
+    /// first, and of those read at once the last: events come in the order of their time.
+    fn make_room(&mut self, room: u64, since: u64) {
         let mut total: u64 = self.days.values().map(Day::bytes).sum();
-        for day in self.by_age() {
-            if total <= self.budget / 2 {
+        if total <= room {
+            return;
+        }
+        for (day, hour) in self.by_age(since) {
+            let Some(known) = self.days.get_mut(&day) else { continue };
+            total -= known.bytes();
+            known.forget(hour);
+            total += known.bytes();
+            if total <= room {
                 break;
             }
-            total -= self.days.remove(&day).map_or(0, |known| known.bytes());
         }
     }
 
-    fn by_age(&self) -> Vec<i32> {
-        let mut ages: Vec<(u64, i32)> = self.days.iter().map(|(&day, known)| (known.used, day)).collect();
+    fn by_age(&self, since: u64) -> Vec<(i32, usize)> {
+        let hours = self.days.iter().flat_map(|(&day, known)| known.hours.iter().enumerate().map(move |at| (day, at)));
+        let unused = hours.filter(|(_, (_, known))| known.used < since);
+        let mut ages: Vec<_> = unused.map(|(day, (hour, known))| (known.used, Reverse((day, hour)))).collect();
         ages.sort_unstable();
-        ages.into_iter().map(|(_, day)| day).collect()
-    }
-
-    /// Makes room in the middle of a batch: gives up what can be read again, but for the day that is asked about: that
-    /// would be read again at once.
-    fn make_room(&mut self, day: i32) {
-        let mut total: u64 = self.days.values().map(Day::bytes).sum();
-        for old in self.by_age().into_iter().filter(|&other| other != day) {
-            if total <= self.budget {
-                break;
-            }
-            if let Some(known) = self.days.get_mut(&old) {
-                total -= known.bytes();
-                known.forget();
-                total += known.bytes();
-            }
-        }
+        ages.into_iter().map(|(_, Reverse(at))| at).collect()
     }
 }
 
@@ -356,7 +451,8 @@ fn by_day(snapshot: &TableSnapshot) -> HashMap<i32, Vec<DataFile>> {
 /// Reads the footers of the files that may hold events of some minutes.
 async fn open(snapshot: &TableSnapshot, known: &mut Day, wanted: &BTreeSet<u16>) -> Result<()> {
     let asked = |file: &LakeFile| {
-        matches!(file.state, FileState::Closed) && wanted.iter().any(|&minute| spans(file.minutes, minute))
+        file.open.is_none()
+            && wanted.iter().any(|&minute| spans(file.minutes, minute) && !file.held.has(hour_of(minute)))
     };
     let closed: Vec<usize> = (0..known.files.len()).filter(|&at| asked(&known.files[at])).collect();
     let reads = closed.into_iter().map(|at| {
@@ -365,21 +461,21 @@ async fn open(snapshot: &TableSnapshot, known: &mut Day, wanted: &BTreeSet<u16>)
     });
     let opened: Vec<(usize, KeyFile)> = futures::stream::iter(reads).buffered(READS).try_collect().await?;
     for (at, file) in opened {
-        let groups = file.groups().iter().map(|_| GroupState::default()).collect();
-        known.files[at].state = FileState::Open(Arc::new(file), groups);
+        let held = known.files[at].held;
+        let groups = file.groups().iter().map(|_| GroupState { held, ..GroupState::default() }).collect();
+        known.files[at].open = Some(Open { keys: Arc::new(file), groups });
     }
     Ok(())
 }
 
-/// Groups of open files that are not learned and may hold one of the questions' events: file, group, and who asks.
+/// Groups of open files that may hold one of the questions' events unknown to us: file, group, and who asks.
 fn asked<'q>(day: i32, known: &Day, questions: &'q [Question]) -> Vec<(usize, usize, Vec<&'q Question>)> {
     let mut asked = Vec::new();
     for (at, file) in known.files.iter().enumerate() {
-        let FileState::Open(keys, states) = &file.state else { continue };
-        for (index, (group, state)) in keys.groups().iter().zip(states).enumerate() {
-            let span = minutes(day, group.times);
-            let who: Vec<&Question> = questions.iter().filter(|question| spans(span, question.minute)).collect();
-            if !state.learned && !who.is_empty() {
+        for (index, (span, group)) in file.open.iter().flat_map(|open| open.spans(day)).enumerate() {
+            let asks = |question: &&Question| spans(span, question.minute) && !group.held.has(hour_of(question.minute));
+            let who: Vec<&Question> = questions.iter().filter(asks).collect();
+            if !who.is_empty() {
                 asked.push((at, index, who));
             }
         }
@@ -398,8 +494,8 @@ fn is_filtered(group: &KeyGroup, state: &GroupState, who: &[&Question]) -> bool 
 async fn fetch_filters(day: i32, known: &mut Day, questions: &[Question]) -> Result<()> {
     let mut missing = Vec::new();
     for (at, index, who) in asked(day, known, questions) {
-        let FileState::Open(keys, states) = &known.files[at].state else { continue };
-        if states[index].filter.is_none() && is_filtered(&keys.groups()[index], &states[index], &who) {
+        let Some(Open { keys, groups }) = &known.files[at].open else { continue };
+        if groups[index].filter.is_none() && is_filtered(&keys.groups()[index], &groups[index], &who) {
             missing.push((at, index, Arc::clone(keys)));
         }
     }
@@ -408,8 +504,8 @@ async fn fetch_filters(day: i32, known: &mut Day, questions: &[Question]) -> Res
         .map(|(at, index, keys)| async move { keys.filter(index).await.map(|filter| (at, index, filter)) });
     let read: Vec<_> = futures::stream::iter(reads).buffered(READS).try_collect().await?;
     for (at, index, filter) in read {
-        if let FileState::Open(_, states) = &mut known.files[at].state {
-            states[index].filter = filter.map(Arc::new);
+        if let Some(open) = &mut known.files[at].open {
+            open.groups[index].filter = filter.map(Arc::new);
         }
     }
     Ok(())
@@ -419,7 +515,7 @@ async fn fetch_filters(day: i32, known: &mut Day, questions: &[Question]) -> Res
 fn undecided(day: i32, known: &mut Day, questions: &[Question]) -> Vec<(usize, usize)> {
     let mut groups = Vec::new();
     for (at, index, who) in asked(day, known, questions) {
-        let FileState::Open(keys, states) = &mut known.files[at].state else { continue };
+        let Some(Open { keys, groups: states }) = &mut known.files[at].open else { continue };
         let state = &mut states[index];
         let filter = state.filter.clone().filter(|_| is_filtered(&keys.groups()[index], state, &who));
         let may_hold =
@@ -430,30 +526,6 @@ fn undecided(day: i32, known: &mut Day, questions: &[Question]) -> Vec<(usize, u
         }
     }
     groups
-}
-
-/// Reads the identities of groups.
-async fn learn(known: &mut Day, groups: &[(usize, usize)]) -> Result<()> {
-    let files: Vec<(usize, usize, Arc<KeyFile>)> = groups
-        .iter()
-        .filter_map(|&(at, index)| match &known.files[at].state {
-            FileState::Open(keys, _) => Some((at, index, Arc::clone(keys))),
-            _ => None,
-        })
-        .collect();
-    let reads =
-        files.into_iter().map(|(at, index, keys)| async move { keys.keys(index).await.map(|keys| (at, index, keys)) });
-    let mut reads = futures::stream::iter(reads).buffered(READS);
-    while let Some((at, index, keys)) = reads.try_next().await? {
-        known.lake.extend(keys.into_iter().map(|key| key.0));
-        if let FileState::Open(_, states) = &mut known.files[at].state {
-            (states[index].learned, states[index].filter) = (true, None);
-            if states.iter().all(|state| state.learned) {
-                known.files[at].state = FileState::Learned;
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
 use bytes::Bytes;
 use futures::StreamExt;
 use object_store::ObjectStoreExt;
@@ -19,6 +20,7 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMe
 use parquet::file::statistics::Statistics;
 
 use super::scan::{Reader, damaged};
+use crate::batch::Identified;
 use crate::error::Result;
 use crate::event::EventKey;
 use crate::table::{DataFile, TableSnapshot};
@@ -98,15 +100,16 @@ impl KeyFile {
         self.metadata.memory_size() as u64
     }
 
-    /// Identities of all events of a row group.
+    /// Identities and times of all events of a row group.
     ///
     /// # Errors
     /// As [`KeyFile::open`].
-    pub async fn keys(&self, group: usize) -> Result<Vec<EventKey>> {
+    pub async fn keys(&self, group: usize) -> Result<Vec<Identified>> {
         let failed = |error: ParquetError| damaged(&self.reader.path, error);
         let metadata = ArrowReaderMetadata::try_new(Arc::clone(&self.metadata), Default::default()).map_err(failed)?;
         let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(self.reader.clone(), metadata);
-        let roots = ["eventid", "eventhash"].into_iter().filter_map(|name| builder.schema().index_of(name).ok());
+        let roots =
+            ["eventid", "eventhash", "eventtime"].into_iter().filter_map(|name| builder.schema().index_of(name).ok());
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
         let builder = builder.with_projection(mask).with_row_groups(vec![group]).with_batch_size(BATCH_ROWS);
         let mut batches = builder.build().map_err(failed)?;
@@ -143,13 +146,17 @@ fn group(group: &RowGroupMetaData) -> KeyGroup {
     KeyGroup { rows: group.num_rows() as u64, times: times.unwrap_or((i64::MIN, i64::MAX)), filter }
 }
 
-fn collect(batch: &RecordBatch, keys: &mut Vec<EventKey>) {
+fn collect(batch: &RecordBatch, events: &mut Vec<Identified>) {
     let column = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
     let (ids, hashes) = (column("eventid"), column("eventhash"));
     let hashes = hashes.filter(|hashes| hashes.null_count() < hashes.len());
-    keys.extend((0..batch.num_rows()).filter_map(|row| match (ids, hashes) {
+    let times =
+        batch.column_by_name("eventtime").and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+    let time = |row: usize| times.filter(|times| times.is_valid(row)).map_or(0, |times| times.value(row));
+    let key = |row: usize| match (ids, hashes) {
         (_, Some(hashes)) if hashes.is_valid(row) => EventKey::of_event_hash(hashes.value(row)),
         (Some(ids), _) if ids.is_valid(row) => Some(EventKey::of_event_id(ids.value(row))),
         _ => None,
-    }));
+    };
+    events.extend((0..batch.num_rows()).filter_map(|row| Some(Identified { key: key(row)?, time: time(row) })));
 }

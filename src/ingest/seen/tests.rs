@@ -71,7 +71,7 @@ async fn pass(seen: &mut Seen, events: &[(u32, i64)]) -> Vec<u32> {
 }
 
 fn learned(seen: &Seen) -> usize {
-    seen.days[&DAY].lake.len()
+    seen.days[&DAY].hours.iter().map(|hour| hour.lake.len()).sum()
 }
 
 #[tokio::test]
@@ -138,6 +138,18 @@ async fn what_makes_room_is_read_again_when_it_is_needed() {
         assert_eq!(pass(&mut seen, &[(2, 1)]).await, [] as [u32; 0]);
         seen.next_batch();
         assert!(seen.days.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn hours_that_are_not_used_are_given_up_and_only_they_are_read_again() {
+    let old: Vec<(u32, i64)> = (0..6_000).map(|number| (number, i64::from(number) % 1440)).collect();
+    let lake = lake_of(&[old.clone()]).await;
+    let mut seen = Seen::new(lake.snapshot(&EVENTS).await.unwrap(), 30_000);
+    for hour in 0..24 {
+        let part: Vec<(u32, i64)> = old.iter().copied().filter(|&(_, minute)| minute / 60 == hour).collect();
+        assert_eq!(pass(&mut seen, &part).await, [] as [u32; 0], "hour {hour}");
+        assert!(learned(&seen) < 2_000, "bounded by the budget, not by the day: {}", learned(&seen));
     }
 }
 
