@@ -144,7 +144,7 @@ async fn what_makes_room_is_read_again_when_it_is_needed() {
 #[tokio::test]
 async fn hours_that_are_not_used_are_given_up_and_only_they_are_read_again() {
     let old: Vec<(u32, i64)> = (0..6_000).map(|number| (number, i64::from(number) % 1440)).collect();
-    let lake = lake_of(&[old.clone()]).await;
+    let lake = lake_of(std::slice::from_ref(&old)).await;
     let mut seen = Seen::new(lake.snapshot(&EVENTS).await.unwrap(), 30_000);
     for hour in 0..24 {
         let part: Vec<(u32, i64)> = old.iter().copied().filter(|&(_, minute)| minute / 60 == hour).collect();
