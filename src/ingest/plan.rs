@@ -18,7 +18,7 @@ use super::listings;
 use super::{IngestOptions, IngestReport};
 use crate::error::Result;
 use crate::lake::Lake;
-use crate::source::{ListOptions, Listing, ObjectInfo, Source, Totals, region_prefix};
+use crate::source::{ListOptions, Listing, ObjectInfo, Source, Totals, delivered, region_prefix};
 
 /// Bytes of memory that an object which is held takes, with its name.
 const OBJECT_BYTES: u64 = 320;
@@ -212,7 +212,8 @@ impl Plan {
             }
             objects.retain(|object| self.is_new(object));
         }
-        objects.sort_by(|a, b| a.name.cmp(&b.name));
+        // by time across accounts and regions: few hours are looked up at once, and row groups span little time
+        objects.sort_by(|a, b| (delivered(&a.name), &a.name).cmp(&(delivered(&b.name), &b.name)));
         self.ready_bytes += objects.iter().map(|object| object.bytes).sum::<u64>();
         self.ready.extend(objects);
         Ok(())

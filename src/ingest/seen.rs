@@ -1,6 +1,6 @@
 //! Which events are in the lake or in this run already.
 //!
-//! Owns: the sets of event identities, by hour of event time, and how much of the lake's files is known.
+//! Owns: the sets of event identities, by minute of event time, and how much of the lake's files is known.
 //! Invariant: an event is admitted only when every part of a file that may hold a copy of it has been asked.
 //!
 //! A copy of an event carries the same event time, so it can only stand in a row group of the event's own day whose
@@ -31,7 +31,10 @@ const MAX_ASKED: usize = 100;
 const SMALL_GROUP: u64 = 4096;
 
 /// Files or groups read at the same time.
-const READS: usize = 8;
+const READS: usize = 3;
+
+/// Bytes that an identity takes on average: between 17 and 34, as a hash table doubles.
+const KEY_BYTES: u64 = 26;
 
 const HOURS: usize = 24;
 const MINUTES: u16 = 1440;
@@ -98,6 +101,10 @@ impl Hours {
 
     fn with(self, hour: usize) -> Self {
         Self(self.0 | 1 << hour)
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     fn without(self, hour: usize) -> Self {
@@ -167,11 +174,10 @@ impl LakeFile {
         spans(self.minutes, minute) && !self.held.has(hour) && self.open.as_ref().is_none_or(unknown)
     }
 
-    /// Notes that a group was read. A file that is held as a whole needs its footer no longer.
-    fn learned(&mut self, day: i32, group: usize) {
+    /// Notes that some hours of a group were read. A file that is held as a whole needs its footer no longer.
+    fn learned(&mut self, day: i32, group: usize, hours: Hours) {
         let Some(open) = &mut self.open else { return };
-        let span = minutes(day, open.keys.groups()[group].times);
-        open.groups[group].held = Hours::of(span);
+        open.groups[group].held = open.groups[group].held.and(hours);
         open.groups[group].filter = None;
         if open.spans(day).all(|(span, group)| group.held.has_all(Hours::of(span))) {
             (self.held, self.open) = (Hours::ALL, None);
@@ -185,21 +191,16 @@ impl LakeFile {
     }
 }
 
-/// Identities of an hour of event time.
+/// Identities of a minute of event time: few enough to stay in the processor's cache while they are in use.
 #[derive(Default)]
-struct Hour {
+struct Minute {
     /// Of the lake: can be read again.
     lake: KeySet,
     /// Admitted by this run.
     own: KeySet,
-    used: u64,
 }
 
-impl Hour {
-    fn bytes(&self) -> u64 {
-        bytes(&self.lake) + bytes(&self.own)
-    }
-
+impl Minute {
     fn has(&self, key: EventKey) -> bool {
         self.own.contains(&key.0) || self.lake.contains(&key.0)
     }
@@ -216,7 +217,9 @@ impl Hour {
 
 /// What is known of a day.
 struct Day {
-    hours: [Hour; HOURS],
+    minutes: Box<[Minute]>,
+    /// When an hour was last used.
+    used: [u64; HOURS],
     files: Vec<LakeFile>,
     /// Minutes of which every identity is held.
     settled: Box<[bool; MINUTES as usize]>,
@@ -225,16 +228,24 @@ struct Day {
 impl Day {
     fn of(day: i32, files: &[DataFile]) -> Self {
         let files = files.iter().map(|file| LakeFile::of(file, day)).collect();
-        Self { hours: Default::default(), files, settled: Box::new([false; MINUTES as usize]) }
+        let minutes = (0..MINUTES).map(|_| Minute::default()).collect();
+        Self { minutes, used: [0; HOURS], files, settled: Box::new([false; MINUTES as usize]) }
     }
 
     fn bytes(&self) -> u64 {
         let open: u64 = self.files.iter().filter_map(|file| file.open.as_ref()).map(Open::bytes).sum();
-        self.hours.iter().map(Hour::bytes).sum::<u64>() + open
+        let sets = self.minutes.iter().flat_map(|minute| [&minute.lake, &minute.own]);
+        sets.map(bytes).sum::<u64>() + open
     }
 
-    fn hour(&mut self, time: i64) -> &mut Hour {
-        &mut self.hours[hour_of(minute_of(time))]
+    fn minute(&mut self, time: i64) -> &mut Minute {
+        &mut self.minutes[usize::from(minute_of(time))]
+    }
+
+    /// Notes that an hour was used.
+    fn touch(&mut self, time: i64, turn: u64) {
+        let used = &mut self.used[hour_of(minute_of(time))];
+        *used = turn.max(*used);
     }
 
     fn questions<'i>(
@@ -243,28 +254,31 @@ impl Day {
         id_of: &impl Fn(usize) -> Option<&'i str>,
     ) -> Vec<Question> {
         let open = |event: &Identified| {
-            let minute = minute_of(event.time);
-            !self.settled[usize::from(minute)] && !self.hours[hour_of(minute)].has(event.key)
+            let minute = usize::from(minute_of(event.time));
+            !self.settled[minute] && !self.minutes[minute].has(event.key)
         };
         let question = |&(index, event): &(usize, Identified)| {
             let id = id_of(index).filter(|id| EventKey::of_event_id(id) == event.key).map(str::to_owned);
             Question { minute: minute_of(event.time), id }
         };
-        events.iter().filter(|(_, event)| open(event)).map(question).collect()
+        let mut questions: Vec<Question> = events.iter().filter(|(_, event)| open(event)).map(question).collect();
+        questions.sort_unstable_by_key(|question| question.minute);
+        questions
     }
 
     /// Gives up what can be read again of an hour, and the footers once nothing else is held.
     fn forget(&mut self, hour: usize) {
-        self.hours[hour].lake = KeySet::default();
-        self.settled[hour * 60..(hour + 1) * 60].fill(false);
+        let minutes = hour * 60..(hour + 1) * 60;
+        self.minutes[minutes.clone()].iter_mut().for_each(|minute| minute.lake = KeySet::default());
+        self.settled[minutes].fill(false);
         self.files.iter_mut().for_each(|file| file.forget(hour));
-        if self.hours.iter().all(|hour| hour.lake.is_empty()) {
+        if self.minutes.iter().all(|minute| minute.lake.is_empty()) {
             self.files.iter_mut().for_each(|file| file.open = None);
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.hours.iter().all(|hour| hour.lake.is_empty() && hour.own.is_empty())
+        self.minutes.iter().all(|minute| minute.lake.is_empty() && minute.own.is_empty())
     }
 
     fn settle(&mut self, day: i32, wanted: &BTreeSet<u16>) {
@@ -320,7 +334,7 @@ impl Seen {
         self.turn += 2;
         let turn = self.turn;
         let known = self.day(day);
-        events.iter().for_each(|(_, event)| known.hour(event.time).used = turn);
+        events.iter().for_each(|(_, event)| known.touch(event.time, turn));
         known.questions(events, &id_of)
     }
 
@@ -341,6 +355,7 @@ impl Seen {
 
     /// Reads the identities of groups, and makes room for each.
     async fn read(&mut self, day: i32, groups: &[(usize, usize)]) -> Result<()> {
+        let hours = self.window(day);
         let files = &self.day(day).files;
         let keys = |at: usize| files[at].open.as_ref().map(|open| Arc::clone(&open.keys));
         let open: Vec<_> = groups.iter().filter_map(|&(at, group)| Some((at, group, keys(at)?))).collect();
@@ -353,23 +368,36 @@ impl Seen {
             // read now, but in nobody's use yet
             let turn = self.turn - 1;
             let known = self.day(day);
-            for event in keys {
-                let hour = known.hour(event.time);
-                hour.lake.insert(event.key.0);
-                hour.used = hour.used.max(turn);
+            for event in keys.into_iter().filter(|event| hours.has(hour_of(minute_of(event.time)))) {
+                known.minute(event.time).lake.insert(event.key.0);
+                known.touch(event.time, turn);
             }
-            known.files[at].learned(day, group);
+            known.files[at].learned(day, group, hours);
             self.make_room(self.budget, self.turn);
         }
         Ok(())
+    }
+
+    /// The hours whose identities are kept when groups are read: those in use and, as events come in the order of their
+    /// time, as many of the following as there is room for. A group may span the whole day, and would else push out
+    /// again what the one before brought.
+    fn window(&mut self, day: i32) -> Hours {
+        let (turn, budget) = (self.turn, self.budget);
+        let known = self.day(day);
+        let rows: u64 = known.files.iter().map(|file| file.file.rows.unwrap_or(0)).sum();
+        let room = budget * HOURS as u64 / (rows * KEY_BYTES).max(1);
+        let in_use: Vec<usize> = (0..HOURS).filter(|&hour| known.used[hour] == turn).collect();
+        let last = in_use.last().copied().unwrap_or(0);
+        let ahead = (last + 1..HOURS).chain(0..last).take(usize::try_from(room).unwrap_or(HOURS));
+        in_use.iter().copied().chain(ahead).fold(Hours::default(), Hours::with)
     }
 
     /// Keeps those of a day's events that are new; they are known from then on. What had to be asked has been.
     pub(super) fn admit(&mut self, day: i32, events: &mut Vec<(usize, Identified)>) {
         let known = self.day(day);
         events.retain(|(_, event)| {
-            let hour = known.hour(event.time);
-            !hour.lake.contains(&event.key.0) && hour.own.insert(event.key.0)
+            let minute = known.minute(event.time);
+            !minute.lake.contains(&event.key.0) && minute.own.insert(event.key.0)
         });
     }
 
@@ -398,7 +426,7 @@ impl Seen {
     pub(super) fn learn(&mut self, day: i32, events: &[Identified]) {
         if let Some(known) = self.days.get_mut(&day) {
             for event in events {
-                known.hour(event.time).lake.insert(event.key.0);
+                known.minute(event.time).lake.insert(event.key.0);
             }
         }
     }
@@ -406,7 +434,7 @@ impl Seen {
     /// Starts the next batch: all that was admitted is in the lake now, and can be read from there again. Half of the
     /// room is left to what comes.
     pub(super) fn next_batch(&mut self) {
-        self.days.values_mut().flat_map(|day| &mut day.hours).for_each(Hour::commit);
+        self.days.values_mut().flat_map(|day| &mut day.minutes).for_each(Minute::commit);
         self.make_room(self.budget / 2, u64::MAX);
         self.days.retain(|_, day| !day.is_empty());
     }
@@ -430,9 +458,10 @@ impl Seen {
     }
 
     fn by_age(&self, since: u64) -> Vec<(i32, usize)> {
-        let hours = self.days.iter().flat_map(|(&day, known)| known.hours.iter().enumerate().map(move |at| (day, at)));
-        let unused = hours.filter(|(_, (_, known))| known.used < since);
-        let mut ages: Vec<_> = unused.map(|(day, (hour, known))| (known.used, Reverse((day, hour)))).collect();
+        let hours =
+            self.days.iter().flat_map(|(&day, known)| (0..HOURS).map(move |hour| (known.used[hour], day, hour)));
+        let unused = hours.filter(|&(used, ..)| used < since);
+        let mut ages: Vec<_> = unused.map(|(used, day, hour)| (used, Reverse((day, hour)))).collect();
         ages.sort_unstable();
         ages.into_iter().map(|(_, Reverse(at))| at).collect()
     }
@@ -469,13 +498,14 @@ async fn open(snapshot: &TableSnapshot, known: &mut Day, wanted: &BTreeSet<u16>)
 }
 
 /// Groups of open files that may hold one of the questions' events unknown to us: file, group, and who asks.
-fn asked<'q>(day: i32, known: &Day, questions: &'q [Question]) -> Vec<(usize, usize, Vec<&'q Question>)> {
+fn asked<'q>(day: i32, known: &Day, questions: &'q [Question]) -> Vec<(usize, usize, &'q [Question])> {
     let mut asked = Vec::new();
     for (at, file) in known.files.iter().enumerate() {
         for (index, (span, group)) in file.open.iter().flat_map(|open| open.spans(day)).enumerate() {
-            let asks = |question: &&Question| spans(span, question.minute) && !group.held.has(hour_of(question.minute));
-            let who: Vec<&Question> = questions.iter().filter(asks).collect();
-            if !who.is_empty() {
+            let who = within(questions, span);
+            if let (Some(first), Some(last)) = (who.first(), who.last())
+                && !group.held.has_all(Hours::of((first.minute, last.minute)))
+            {
                 asked.push((at, index, who));
             }
         }
@@ -483,8 +513,15 @@ fn asked<'q>(day: i32, known: &Day, questions: &'q [Question]) -> Vec<(usize, us
     asked
 }
 
+/// The questions, which are in the order of their minutes, that a span holds.
+fn within(questions: &[Question], (first, last): (u16, u16)) -> &[Question] {
+    let start = questions.partition_point(|question| question.minute < first);
+    let end = questions.partition_point(|question| question.minute <= last);
+    &questions[start..end.max(start)]
+}
+
 /// Whether a group's filter is worth asking.
-fn is_filtered(group: &KeyGroup, state: &GroupState, who: &[&Question]) -> bool {
+fn is_filtered(group: &KeyGroup, state: &GroupState, who: &[Question]) -> bool {
     group.has_filter()
         && group.rows > SMALL_GROUP
         && state.asked + who.len() <= MAX_ASKED
@@ -495,7 +532,7 @@ async fn fetch_filters(day: i32, known: &mut Day, questions: &[Question]) -> Res
     let mut missing = Vec::new();
     for (at, index, who) in asked(day, known, questions) {
         let Some(Open { keys, groups }) = &known.files[at].open else { continue };
-        if groups[index].filter.is_none() && is_filtered(&keys.groups()[index], &groups[index], &who) {
+        if groups[index].filter.is_none() && is_filtered(&keys.groups()[index], &groups[index], who) {
             missing.push((at, index, Arc::clone(keys)));
         }
     }
@@ -517,7 +554,7 @@ fn undecided(day: i32, known: &mut Day, questions: &[Question]) -> Vec<(usize, u
     for (at, index, who) in asked(day, known, questions) {
         let Some(Open { keys, groups: states }) = &mut known.files[at].open else { continue };
         let state = &mut states[index];
-        let filter = state.filter.clone().filter(|_| is_filtered(&keys.groups()[index], state, &who));
+        let filter = state.filter.clone().filter(|_| is_filtered(&keys.groups()[index], state, who));
         let may_hold =
             |filter: &IdFilter| who.iter().any(|question| question.id.as_deref().is_none_or(|id| filter.may_hold(id)));
         match filter {

@@ -101,6 +101,13 @@ pub fn overlaps(folder: &str, start: Option<&str>, end: Option<&str>) -> bool {
     start.is_none_or(|start| folder >= start || start.starts_with(folder)) && end.is_none_or(|end| folder < end)
 }
 
+/// When an object was delivered, as its name has it (`…_20260105T0625Z_RANDOM.json.gz`): a text that sorts by time; empty
+/// where the name is another.
+pub fn delivered(key: &str) -> &str {
+    let name = key.rsplit('/').next().unwrap_or_default();
+    name.rsplit('_').nth(1).filter(|time| time.len() == 14 && time.ends_with('Z')).unwrap_or_default()
+}
+
 /// Where the part behind `AWSLogs/` begins: the last one that stands in front of an account or an organization,
 /// else the last one at all.
 fn logs_end(key: &str) -> Option<usize> {
@@ -136,6 +143,15 @@ fn is_cloudtrail(part: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_tells_when_it_was_delivered() {
+        let key =
+            "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/01/05/1_CloudTrail_eu-west-1_20260105T0625Z_Ab.json.gz";
+        assert_eq!(delivered(key), "20260105T0625Z");
+        assert_eq!(delivered("export/part_1_2.json.gz"), "");
+        assert_eq!(delivered("a/b.json.gz"), "");
+    }
 
     #[test]
     fn every_level_is_known_by_its_folders() {

@@ -24,7 +24,7 @@ use chrono::NaiveDate;
 pub use described::{Described, Root};
 pub use digests::{DayRange, DigestListing};
 pub use key::{Kind, date};
-pub use layout::region_prefix;
+pub use layout::{delivered, region_prefix};
 pub use listing::{Finished, ListOptions, Listing, Page, Totals};
 pub use queue::{MAX_BATCH, Message, Queue};
 pub use select::{Names, Selection};

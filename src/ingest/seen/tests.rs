@@ -71,7 +71,7 @@ async fn pass(seen: &mut Seen, events: &[(u32, i64)]) -> Vec<u32> {
 }
 
 fn learned(seen: &Seen) -> usize {
-    seen.days[&DAY].hours.iter().map(|hour| hour.lake.len()).sum()
+    seen.days[&DAY].minutes.iter().map(|minute| minute.lake.len()).sum()
 }
 
 #[tokio::test]
