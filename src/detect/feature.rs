@@ -14,8 +14,10 @@ use datafusion::common::cast::as_string_array;
 use datafusion::error::Result as SqlResult;
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 
+use super::effect;
+
 /// Version of the features, stored with every day of baselines.
-pub const VERSION: &str = "1";
+pub const VERSION: &str = "2";
 
 /// Value of a feature that the event does not have.
 pub const NONE: &str = "(none)";
@@ -25,59 +27,61 @@ pub const NONE: &str = "(none)";
 pub enum Feature {
     /// `service:Operation`, version suffix removed.
     Api,
-    /// First label of the event source.
-    Service,
+    /// What a call would do, see `effect`.
+    Effect,
+    /// Bucket, secret, role, function …
+    Resource,
+    /// The AS of the source, else its wide prefix; kept as /24 or /48, or as the AWS service that called.
+    Network,
+    /// /24 or /48 of the source, as kept for the network.
+    Prefix,
+    /// Country of the network; derived, not kept.
+    Country,
+    /// Kind of the network; derived, not kept.
+    NetworkKind,
+    /// Family of the user agent and its operating system.
+    Agent,
     /// AWS region.
     Region,
-    /// /24 or /48 of the source address, or the AWS service that called.
-    Network,
-    /// /16 or /32 of the source address: what one provider or office usually holds.
-    NetworkWide,
-    /// Family of the user agent and its operating system.
-    UserAgent,
-    /// What became of the call.
-    Outcome,
     /// Account the event was recorded in.
     Account,
-    /// Hour of the day, UTC.
+    /// Hour of the day, UTC, and `weekend`.
     Hour,
-    /// `read` or `write`.
-    Access,
 }
 
 impl Feature {
-    /// The features whose never-seen values are scored, in the order factors are listed.
-    pub const NOVELTY: [Self; 9] = [
+    /// Those that are kept.
+    pub const KEPT: [Self; 8] = [
         Self::Api,
-        Self::Service,
-        Self::Region,
+        Self::Effect,
+        Self::Resource,
         Self::Network,
-        Self::NetworkWide,
-        Self::UserAgent,
-        Self::Outcome,
+        Self::Agent,
+        Self::Region,
         Self::Account,
         Self::Hour,
     ];
 
-    /// The name in the table `baselines`.
+    /// The name in the table `baselines` and in SQL.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Api => "api",
-            Self::Service => "service",
-            Self::Region => "region",
+            Self::Effect => "consequence",
+            Self::Resource => "resource",
             Self::Network => "network",
-            Self::NetworkWide => "network_wide",
-            Self::UserAgent => "user_agent",
-            Self::Outcome => "outcome",
+            Self::Prefix => "prefix",
+            Self::Country => "country",
+            Self::NetworkKind => "network_kind",
+            Self::Agent => "user_agent",
+            Self::Region => "region",
             Self::Account => "account",
             Self::Hour => "hour",
-            Self::Access => "access",
         }
     }
 
     /// The feature of a name; `None` for names of other versions.
     pub fn of(name: &str) -> Option<Self> {
-        Self::NOVELTY.into_iter().chain([Self::Access]).find(|feature| feature.as_str() == name)
+        Self::KEPT.into_iter().find(|feature| feature.as_str() == name)
     }
 }
 
@@ -117,14 +121,43 @@ impl ActorKind {
 const PERSON: &str = "person/";
 
 /// The profile that an actor's past is kept under: a person behind Identity Center has one role per account and
-/// permission set, and one profile over all of them.
+/// permission set, signs in at the portal as a SAML user, and has one profile over all of them.
 pub fn profile(actor: &str) -> String {
-    let person = actor.split_once("AWSReservedSSO_").and_then(|(_, tail)| tail.split_once('/'));
-    match person {
-        Some((_, name)) => format!("{PERSON}{name}"),
+    match person_of(actor) {
+        Some(name) => format!("{PERSON}{name}"),
         None => actor.to_owned(),
     }
 }
+
+fn person_of(actor: &str) -> Option<&str> {
+    if let Some((_, tail)) = actor.split_once("AWSReservedSSO_") {
+        return tail.split_once('/').map(|(_, name)| name);
+    }
+    let (head, name) = actor.rsplit_once('/')?;
+    (name.contains('@') && !head.starts_with("arn:")).then_some(name)
+}
+
+/// The group of actors that an actor is compared with: its permission set, or the kind of its role by the first two
+/// words of the name's end (`web-prod` of `shop-web-prod-role`).
+pub fn peer(actor: &str) -> String {
+    if let Some((_, tail)) = actor.split_once("AWSReservedSSO_") {
+        return format!("sso/{}", tail.split('_').next().unwrap_or_default());
+    }
+    if let Some((_, role)) = actor.split_once(":role/") {
+        let name = role.rsplit('/').next().unwrap_or(role).trim_end_matches("-role");
+        return format!("role/{}", name.rsplit('-').take(2).last().unwrap_or_default());
+    }
+    match () {
+        () if actor.ends_with(":root") => "root",
+        () if actor.contains(":user/") => "user",
+        () if actor.contains('@') => PORTAL,
+        () => "other",
+    }
+    .to_owned()
+}
+
+/// The group of people at the sign-in portal; says little of what somebody does.
+pub const PORTAL: &str = "portal";
 
 /// `ec2.amazonaws.com` -> `ec2`.
 pub fn service(source: &str) -> &str {
@@ -159,14 +192,15 @@ pub fn network(source: &str) -> String {
     }
 }
 
-/// One step wider than [`network`]: /16, /32, `private`, or `AWS` for every AWS service.
-pub fn network_wide(source: &str) -> String {
-    match source.parse::<IpAddr>() {
+/// One step wider than a [`network`]: /16, /32, `private`, or `AWS` for every AWS service.
+pub fn widened(network: &str) -> String {
+    let address = network.split('/').next().unwrap_or(network);
+    match address.parse::<IpAddr>() {
         Ok(IpAddr::V4(ip)) if is_private(ip) => "private".to_owned(),
         Ok(IpAddr::V4(ip)) => v4(ip, 2),
         Ok(IpAddr::V6(ip)) => v6(ip.segments(), 2),
-        Err(_) if source.ends_with(".amazonaws.com") || source.starts_with("AWS Internal") => "AWS".to_owned(),
-        Err(_) => source.to_owned(),
+        Err(_) if network.ends_with(".amazonaws.com") || network.starts_with("AWS Internal") => "AWS".to_owned(),
+        Err(_) => network.to_owned(),
     }
 }
 
@@ -252,17 +286,37 @@ fn product(text: &str) -> String {
 }
 
 /// The features as SQL functions: `profile_of(actor)`, `actor_kind(profile)`, `api_of(eventsource, eventname)`,
-/// `service_of(eventsource)`, `network_of(sourceipaddress)`, `network_wide_of(…)`, `agent_family(useragent)`.
+/// `network_of(sourceipaddress)`, `agent_family(useragent)`, and those of `effect`.
 pub fn functions() -> Vec<ScalarUDF> {
     vec![
         unary("profile_of", profile),
         unary("actor_kind", |profile| ActorKind::of(profile).as_str().to_owned()),
-        unary("service_of", |source| service(source).to_owned()),
         unary("network_of", network),
-        unary("network_wide_of", network_wide),
         unary("agent_family", agent_family),
         binary("api_of", api),
+        binary("resource_of", |api, parameters| effect::resource(api, parameters).unwrap_or_default()),
+        effects_function(),
     ]
+}
+
+/// `effects_of(api, requestparameters, additionaleventdata, actor, recipientaccountid)`.
+fn effects_function() -> ScalarUDF {
+    let body = |arguments: &[ColumnarValue]| -> SqlResult<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(arguments)?;
+        let texts = arrays.iter().map(|array| as_string_array(array)).collect::<SqlResult<Vec<_>>>()?;
+        let value = |row| {
+            let at = |column: usize| read(texts[column], row);
+            Some(effect::effects(&effect::Call {
+                api: at(0).unwrap_or_default(),
+                parameters: at(1),
+                additional: at(2),
+                actor: at(3).unwrap_or_default(),
+                account: at(4).unwrap_or_default(),
+            }))
+        };
+        Ok(ColumnarValue::Array(map_rows(texts[0].len(), value)))
+    };
+    create_udf("effects_of", vec![DataType::Utf8; 5], DataType::Utf8, Volatility::Immutable, Arc::new(body))
 }
 
 /// A function of one text. NULL is [`NONE`]: a call without a user agent is a family of its own.
@@ -311,12 +365,12 @@ mod tests {
     #[test]
     fn networks_are_prefixes_or_service_names() {
         assert_eq!(network("198.51.100.77"), "198.51.100.0/24");
-        assert_eq!(network_wide("198.51.100.77"), "198.51.0.0/16");
+        assert_eq!(widened("198.51.100.0/24"), "198.51.0.0/16");
         assert_eq!(network("10.3.4.5"), "10.3.0.0/16");
-        assert_eq!(network_wide("100.64.3.1"), "private");
+        assert_eq!(widened(&network("100.64.3.1")), "private");
         assert_eq!(network("2001:db8:1:2::5"), "2001:db8:1::/48");
         assert_eq!(network("cloudformation.amazonaws.com"), "cloudformation.amazonaws.com");
-        assert_eq!(network_wide("cloudformation.amazonaws.com"), "AWS");
+        assert_eq!(widened("cloudformation.amazonaws.com"), "AWS");
         assert_eq!(network("AWS Internal"), "AWS Internal");
     }
 
@@ -341,6 +395,9 @@ mod tests {
         assert_eq!(profile(&role("111111111111", "Admin")), profile(&role("222222222222", "ReadOnly")));
         assert_eq!(profile("arn:aws:iam::111111111111:role/app"), "arn:aws:iam::111111111111:role/app");
         assert_eq!(ActorKind::of(&profile(&role("1", "A"))), ActorKind::Person);
+        assert_eq!(profile("0123abcd/ann@example.com"), "person/ann@example.com");
+        assert_eq!(peer(&role("1", "Admin")), "sso/Admin");
+        assert_eq!(peer("arn:aws:iam::111111111111:role/shop-web-prod-role"), "role/web");
         assert_eq!(ActorKind::of("ec2.amazonaws.com"), ActorKind::Service);
     }
 

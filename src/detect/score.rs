@@ -1,391 +1,527 @@
-//! From what an actor did today and what is known of the past to a score with its reasons.
+//! From what an actor did to how unusual it is, unit by unit.
 //!
-//! Owns: which signals there are, how they are capped and added, and who is told about a roll-out.
-//! Refuses: events; it sees values and counts only. Invariant: signals come in one order, and everything that is
-//! summed is sorted first.
+//! Owns: what a unit is (calls from one network without a long pause), how its signals are measured, weighed and added.
+//! Refuses: events; it sees cells and the memory. Invariant: everything that is summed is sorted first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
+use super::cell::{Cell, WEEKEND, hour_of, hour_value};
+use super::counts::{Count, DayCounts};
 use super::feature::{ActorKind, Feature};
-use super::model::{Base, UNSEEN, Users, backoff, bits, trust};
-use super::past::{DayCounts, Past, Volume};
-use super::shape::ShapeModel;
-use super::tactic::intent;
-use crate::finding::{Frequency, Scope};
+use super::memory::Memory;
+use super::model::{Level, bits, trust};
+use super::names::{Name, Names};
+use super::signal::Signal;
+use super::tactic::{Intent, intent};
 
-/// A value that an actor used today for the first time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Novel {
-    /// Feature of the value.
+/// A pause after which another unit begins, and the longest unit: a session of somebody who looks around and acts.
+const PAUSE: TimeDelta = TimeDelta::hours(2);
+const LONGEST: TimeDelta = TimeDelta::hours(3);
+
+/// Days of its surroundings' behaviour that an actor's own is pulled by.
+const PULL_DAYS: f64 = 2.0;
+
+/// Bits that any day has: a value is only worth counting beyond them.
+const CONTEXT_FLOOR: f64 = 3.6;
+const DEED_FLOOR: f64 = 4.0;
+
+/// How much more an actor's own past may say than the organization's.
+const OWN_EXCESS: f64 = 6.0;
+
+/// Bits of a strange place from which its user is taken for a stranger, whose deeds are held against what the
+/// organization does, not against the actor's habits; and how much of that counts.
+const STRANGER: f64 = 10.0;
+const STRANGER_WEIGHT: f64 = 0.9;
+
+/// Each further value of a signal, and each further signal, counts less: they tell mostly the same.
+const NEXT_VALUE: f64 = 0.3;
+const NEXT_CONTEXT: f64 = 0.6;
+const NEXT_DEED: f64 = 0.7;
+
+/// Bits of a signal that are not worth a word.
+const SIGNAL_FLOOR: f64 = 1.5;
+
+/// Weight of a strange place and strange deeds coming together.
+const JOINT: f64 = 0.5;
+
+/// Bits of a shape from which it counts: one day in sixteen.
+const SHAPE_FLOOR: f64 = 4.0;
+
+/// One value that is unusual.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fact {
+    /// The signal it is measured by.
+    pub signal: Signal,
+    /// What it is a value of.
     pub feature: Feature,
     /// The value.
-    pub value: String,
-    /// Account of the use (the one where it is most usual, if several).
-    pub account: String,
-    /// Calls today.
-    pub events: i64,
-    /// First call today.
-    pub first_time: DateTime<Utc>,
-    /// Last call today.
-    pub last_time: DateTime<Utc>,
-    /// Hours of the day in which it was used, a bit each.
-    pub hours: u32,
-    /// Who used it before.
-    pub users: Users,
+    pub value: Name,
+    /// Index of the first cell that has it.
+    pub cell: usize,
+    /// Bits beyond what any day has.
+    pub bits: f64,
 }
 
-impl Novel {
-    /// Probability that an actor around uses the value.
-    pub fn around(&self) -> f64 {
-        let base = if self.feature == Feature::Api { intent(&self.value).base() } else { Base(UNSEEN) };
-        backoff(self.users, base)
-    }
-}
-
-/// A rule's hit: an event that is a finding by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RuleHit {
-    /// Finding type of the rule.
-    pub rule: String,
-    /// API called.
-    pub api: String,
-    /// Family of the user agent.
-    pub user_agent: String,
-    /// Calls.
-    pub events: i64,
-    /// Last call.
-    pub last_time: DateTime<Utc>,
-}
-
-/// What an actor did today.
-#[derive(Debug, Clone)]
-pub struct Today {
-    /// Profile of the actor.
-    pub profile: String,
-    /// Volume and breadth.
-    pub counts: DayCounts,
-    /// New values, sorted by feature and value.
-    pub novel: Vec<Novel>,
-    /// API whose calls exceed their daily mean the most, and its calls.
-    pub busiest: Option<(String, i64)>,
-    /// Rules hit.
-    pub rules: Vec<RuleHit>,
-    /// Last call.
-    pub last_time: DateTime<Utc>,
-}
-
-/// Who else met a value for the first time today, and when.
-pub type Newcomers = BTreeMap<(Feature, String), Vec<(DateTime<Utc>, String)>>;
-
-/// One part of a signal: a value or a count, and its share.
+/// One signal of a unit.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Part {
-    /// Feature and value by which events carry this part; `None` where no single event does.
-    pub carrier: Option<(Feature, String)>,
-    /// Hours of the day in which it was seen, a bit each.
-    pub hours: u32,
-    /// What was seen.
-    pub observed: String,
-    /// What the baseline expects.
-    pub expected: String,
-    /// Whose baseline.
-    pub scope: Scope,
-    /// How often it saw it.
-    pub frequency: Frequency,
-    /// -log2 of the predictive probability of this part alone.
-    pub surprise: f64,
-    /// Bits of the score that it accounts for.
+pub struct Measured {
+    /// Which.
+    pub signal: Signal,
+    /// As measured, in bits; of the probability that the past gives its values.
+    pub value: f64,
+    /// -log2 of the probability of such a value on a day of this actor.
+    pub bits: f64,
+    /// What it adds to the score.
     pub credit: f64,
 }
 
-/// One reason.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Signal {
-    /// Name of the factor.
-    pub name: String,
-    /// Bits it adds to the score.
-    pub bits: f64,
-    /// What it is made of, the largest credit first.
-    pub parts: Vec<Part>,
-}
-
-/// An actor-day with its score.
+/// A unit with its score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scored {
-    /// Profile of the actor.
-    pub profile: String,
-    /// Sum of the signals' bits.
+    /// Whose.
+    pub profile: Name,
+    /// The unit's cells, by index.
+    pub cells: Vec<usize>,
+    /// Sum of all credits and of `joint`.
     pub score: f64,
-    /// The reasons, the largest first.
-    pub signals: Vec<Signal>,
-    /// Earliest moment at which all of this was known.
-    pub known_at: DateTime<Utc>,
+    /// Part of the score that tells who calls from where.
+    pub context: f64,
+    /// What strange deeds in a strange place add.
+    pub joint: f64,
+    /// The signals, the largest credit first.
+    pub signals: Vec<Measured>,
+    /// The values behind them, the largest first.
+    pub facts: Vec<Fact>,
+    /// Volume of the unit.
+    pub counts: DayCounts,
 }
 
-/// Most bits a signal may add: no single one may decide everything, and the tails of the distributions are not
-/// believed beyond this.
-fn cap(feature: Feature) -> f64 {
-    match feature {
-        Feature::Api | Feature::Service => 24.0,
-        Feature::Network | Feature::NetworkWide => 18.0,
-        Feature::Region | Feature::UserAgent | Feature::Account => 9.0,
-        Feature::Outcome => 3.0,
-        Feature::Hour | Feature::Access => 3.0,
+/// What an actor did on the day: the day's counts, the largest value of each signal, and the most unusual unit.
+#[derive(Debug, Clone)]
+pub struct ActorScore {
+    /// Whose.
+    pub profile: Name,
+    /// Group it is compared with.
+    pub peer: Name,
+    /// Volume and breadth.
+    pub counts: DayCounts,
+    /// Largest value of each signal that had one, in bits.
+    pub values: BTreeMap<Signal, f64>,
+    /// The most unusual unit.
+    pub best: Scored,
+}
+
+/// Reconstruction surprise of an actor-day, in bits; 0 where there is no model.
+pub type ShapeOf<'a> = &'a dyn Fn(&DayCounts) -> f64;
+
+/// A day's cells, prepared.
+pub struct Day<'a> {
+    date: NaiveDate,
+    memory: &'a Memory,
+    names: &'a Names,
+    cells: &'a [Cell],
+    intents: HashMap<Name, Intent>,
+    newcomers: HashMap<(Feature, Name), Vec<(DateTime<Utc>, Name)>>,
+    /// Networks in which a key was used, with the first and the last call there.
+    keys: HashMap<Name, Vec<(Name, DateTime<Utc>, DateTime<Utc>)>>,
+    hours: HashMap<String, Name>,
+}
+
+impl<'a> Day<'a> {
+    /// Prepares a day. `names` must know the values of [`Feature::Hour`].
+    pub fn new(date: NaiveDate, memory: &'a Memory, names: &'a Names, cells: &'a [Cell], hours: Hours) -> Self {
+        let intents = cells.iter().map(|cell| (cell.api, intent(names.text(cell.api)))).collect();
+        let newcomers = newcomers(memory, cells);
+        Self { date, memory, names, cells, intents, newcomers, keys: keys(names, cells), hours: hours.0 }
+    }
+
+    /// Tactic and stake of an API of the day.
+    pub fn intent(&self, api: Name) -> Intent {
+        self.intents.get(&api).copied().unwrap_or_else(|| intent(self.names.text(api)))
+    }
+
+    /// Scores every actor of the day, by profile.
+    pub fn score(&self, shape: ShapeOf<'_>) -> Vec<ActorScore> {
+        let mut by_profile: BTreeMap<Name, Vec<usize>> = BTreeMap::new();
+        self.cells.iter().enumerate().for_each(|(at, cell)| by_profile.entry(cell.profile).or_default().push(at));
+        by_profile.into_iter().map(|(profile, cells)| self.actor(profile, &cells, shape)).collect()
+    }
+
+    fn actor(&self, profile: Name, cells: &[usize], shape: ShapeOf<'_>) -> ActorScore {
+        let peer = self.peer(profile, cells);
+        let counts = self.counts(cells);
+        let scorer = Scorer {
+            day: self,
+            profile,
+            peer,
+            kind: ActorKind::of(self.names.text(profile)),
+            days: self.memory.days_of(profile),
+            shape: shape(&counts),
+        };
+        let units = self.units(&scorer, cells);
+        let scored: Vec<Scored> = units.into_iter().map(|unit| scorer.unit(unit)).collect();
+        let mut values = BTreeMap::new();
+        for measured in scored.iter().flat_map(|unit| &unit.signals).filter(|measured| measured.value > 0.0) {
+            let value: &mut f64 = values.entry(measured.signal).or_default();
+            *value = value.max(measured.value);
+        }
+        let best = scored.into_iter().reduce(|best, next| if next.score > best.score { next } else { best });
+        ActorScore { profile, peer, counts, values, best: best.expect("an actor has a cell") }
+    }
+
+    /// The peer group: of the actor with the most calls, the portal only where there is nothing else.
+    fn peer(&self, profile: Name, cells: &[usize]) -> Name {
+        let known = self.memory.actor(profile).map(|actor| actor.peer);
+        let portal = |name: Name| self.names.text(name) == super::feature::PORTAL;
+        if let Some(peer) = known.filter(|peer| !portal(*peer)) {
+            return peer;
+        }
+        let mut calls: BTreeMap<Name, i64> = BTreeMap::new();
+        cells.iter().for_each(|at| *calls.entry(self.cells[*at].peer).or_default() += self.cells[*at].calls);
+        let rank = |(peer, calls): &(Name, i64)| (!portal(*peer), *calls);
+        calls.into_iter().max_by_key(rank).map(|(peer, _)| peer).expect("an actor has a cell")
+    }
+
+    fn counts(&self, cells: &[usize]) -> DayCounts {
+        let mut counts = DayCounts::empty(self.date);
+        let all = || cells.iter().map(|at| &self.cells[*at]);
+        let calls = |keep: &dyn Fn(&Cell) -> bool| all().filter(|cell| keep(cell)).map(|cell| cell.calls).sum::<i64>();
+        let distinct = |of: &dyn Fn(&Cell) -> Name| all().map(of).collect::<BTreeSet<_>>().len() as i64;
+        let outcome = |cell: &Cell| self.names.text(cell.outcome);
+        let service = |cell: &Cell| self.names.text(cell.api).split(':').next();
+        counts.set(Count::Calls, calls(&|_| true));
+        counts.set(Count::Apis, distinct(&|cell| cell.api));
+        counts.set(Count::Services, all().map(service).collect::<BTreeSet<_>>().len() as i64);
+        counts.set(Count::Regions, distinct(&|cell| cell.region));
+        counts.set(Count::Networks, distinct(&|cell| cell.prefix));
+        counts.set(Count::Agents, distinct(&|cell| cell.agent));
+        counts.set(Count::Accounts, distinct(&|cell| cell.account));
+        counts.set(Count::Hours, all().map(|cell| hour_of(cell.first).0).collect::<BTreeSet<_>>().len() as i64);
+        counts.set(Count::Denied, calls(&|cell| matches!(outcome(cell), "denied" | "auth_failed")));
+        counts.set(Count::Failed, calls(&|cell| outcome(cell) != "success"));
+        counts.set(Count::Writes, calls(&|cell| cell.writes));
+        let touched = all().filter(|cell| outcome(cell) == "success" && self.intent(cell.api).stake >= 2);
+        counts.set(Count::Resources, touched.filter_map(|cell| cell.resource).collect::<BTreeSet<_>>().len() as i64);
+        counts.set(Count::Objects, calls(&|cell| self.names.text(cell.api) == "s3:GetObject"));
+        counts
+    }
+
+    /// Cuts an actor's day into units. Programs move through many networks; those that they know are one.
+    fn units(&self, scorer: &Scorer<'_>, cells: &[usize]) -> Vec<Vec<usize>> {
+        let mut by_network: BTreeMap<Option<Name>, Vec<Vec<usize>>> = BTreeMap::new();
+        for &at in cells {
+            let cell = &self.cells[at];
+            let network = cell.place.network;
+            let usual = scorer.kind == ActorKind::Workload
+                && self.memory.knows(scorer.profile, Feature::Network, network);
+            let units = by_network.entry((!usual).then_some(network)).or_default();
+            match units.last_mut() {
+                Some(unit) if self.continues(unit, cell) => unit.push(at),
+                _ => units.push(vec![at]),
+            }
+        }
+        let mut units: Vec<Vec<usize>> = by_network.into_values().flatten().collect();
+        units.sort();
+        units
+    }
+
+    fn continues(&self, unit: &[usize], cell: &Cell) -> bool {
+        let (first, last) = (&self.cells[unit[0]], &self.cells[unit[unit.len() - 1]]);
+        cell.first - last.last < PAUSE && cell.first - first.first < LONGEST
+    }
+
+    /// How much of a value's surprise remains when others met it for the first time on the same day, up to `until`: what
+    /// everybody does at once is a roll-out.
+    fn alone(&self, feature: Feature, value: Name, profile: Name, until: DateTime<Utc>) -> f64 {
+        let others = self.newcomers.get(&(feature, value)).map_or(0, |all| {
+            all.iter().filter(|(time, other)| *other != profile && *time <= until).count()
+        });
+        2.0 / (2.0 + others as f64)
+    }
+
+    fn hour_used(&self, profile: Name, hour: &str) -> f64 {
+        self.hours.get(hour).map_or(0.0, |value| self.memory.used(profile, Feature::Hour, *value, self.date))
     }
 }
 
-/// Features that say the same thing; only the most surprising one of a group counts.
-const GROUPS: [&[Feature]; 7] = [
-    &[Feature::Api, Feature::Service],
-    &[Feature::NetworkWide, Feature::Network],
-    &[Feature::Region],
-    &[Feature::UserAgent],
-    &[Feature::Account],
-    &[Feature::Outcome],
-    &[Feature::Hour],
-];
+/// Names of the values of [`Feature::Hour`].
+pub struct Hours(HashMap<String, Name>);
 
-/// A new /24 inside a known /16 is mostly a new lease of the same provider.
-const NARROW_NETWORK: f64 = 0.3;
+impl Hours {
+    /// Numbers them.
+    pub fn new(names: &mut Names) -> Self {
+        let texts = (0..24).map(hour_value).chain([WEEKEND.to_owned()]);
+        Self(texts.map(|text| (text.clone(), names.of(&text))).collect())
+    }
 
-/// Bits below which a volume is not worth a word (one day in eight), and the most it may add.
-const VOLUME_FLOOR: f64 = 3.0;
-const VOLUME_CAP: f64 = 12.0;
-
-/// Weight of the shape's surprise; its counts are those that the volumes score, too.
-const SHAPE_WEIGHT: f64 = 0.4;
-const SHAPE_FLOOR: f64 = 4.0;
-
-/// Scores one actor-day.
-pub fn score(past: &Past, shape: &ShapeModel, newcomers: &Newcomers, today: &Today) -> Scored {
-    let known_at = today.novel.iter().map(|novel| novel.last_time).max().unwrap_or(today.last_time);
-    let mut signals: Vec<Signal> = GROUPS
-        .iter()
-        .filter_map(|group| {
-            let rated = group.iter().filter_map(|feature| novelty(past, newcomers, today, *feature, known_at));
-            rated.reduce(|best, next| if next.bits > best.bits { next } else { best })
-        })
-        .collect();
-    concentrate(&mut signals);
-    let counted: Vec<Signal> = volumes(past, today).into_iter().chain(shape_signal(past, shape, today)).collect();
-    // A count is known only when the day's calls are; a new value is known at its last use.
-    let known_at = if counted.is_empty() { known_at } else { today.last_time };
-    signals.extend(counted);
-    signals.extend(rule_signals(today));
-    signals.sort_by(|a, b| b.bits.total_cmp(&a.bits).then_with(|| a.name.cmp(&b.name)));
-    let known_at = today.rules.iter().map(|hit| hit.last_time).fold(known_at, DateTime::max);
-    let score = round(signals.iter().map(|signal| signal.bits).sum());
-    Scored { profile: today.profile.clone(), score, signals, known_at }
+    /// The name of a value.
+    pub fn name(&self, value: &str) -> Option<Name> {
+        self.0.get(value).copied()
+    }
 }
 
-/// Hours that belong together: a session of somebody who looks around and acts.
-const SESSION_HOURS: u32 = 2;
-
-/// What remains of the surprise outside the day's most surprising session. Ordinary exploration is spread over a day;
-/// somebody else's hands bring a new network, a new tool and new calls at once.
-const APART: f64 = 0.35;
-
-const ALL_HOURS: u32 = (1 << 24) - 1;
-
-/// Finds the session in which most of the new values met, and discounts the others.
-fn concentrate(signals: &mut [Signal]) {
-    let parts = || signals.iter().flat_map(|signal| &signal.parts);
-    let inside = |hours: u32| parts().filter(|part| part.hours & hours != 0).map(|part| part.credit).sum::<f64>();
-    let sessions = (0..24).map(|hour| (((1 << SESSION_HOURS) - 1) << hour) & ALL_HOURS);
-    let best =
-        sessions.map(|hours| (inside(hours), hours)).reduce(|best, next| if next.0 > best.0 { next } else { best });
-    let hours = best.map_or(ALL_HOURS, |(_, hours)| hours);
-    for signal in signals {
-        signal.parts.iter_mut().filter(|part| part.hours & hours == 0).for_each(|part| part.credit *= APART);
-        signal.parts.sort_by(|a, b| b.credit.total_cmp(&a.credit).then_with(|| a.observed.cmp(&b.observed)));
-        signal.bits = signal.parts.iter().map(|part| part.credit).sum();
+fn newcomers(memory: &Memory, cells: &[Cell]) -> HashMap<(Feature, Name), Vec<(DateTime<Utc>, Name)>> {
+    let mut first = BTreeSet::new();
+    let mut newcomers: HashMap<(Feature, Name), Vec<(DateTime<Utc>, Name)>> = HashMap::new();
+    for cell in cells {
+        for (feature, value) in cell.values() {
+            if !memory.knows(cell.profile, feature, value) && first.insert((cell.profile, feature, value)) {
+                newcomers.entry((feature, value)).or_default().push((cell.first, cell.profile));
+            }
+        }
     }
+    newcomers
+}
+
+fn keys(names: &Names, cells: &[Cell]) -> HashMap<Name, Vec<(Name, DateTime<Utc>, DateTime<Utc>)>> {
+    let mut keys: HashMap<Name, Vec<(Name, DateTime<Utc>, DateTime<Utc>)>> = HashMap::new();
+    for cell in cells {
+        if names.text(cell.key).is_empty() || names.text(cell.place.network).starts_with("AWS") {
+            continue;
+        }
+        let uses = keys.entry(cell.key).or_default();
+        let same = |(network, _, last): &&mut (Name, DateTime<Utc>, DateTime<Utc>)| {
+            *network == cell.place.network && cell.first - *last < TimeDelta::hours(1)
+        };
+        match uses.iter_mut().find(same) {
+            Some(known) => known.2 = known.2.max(cell.last),
+            None => uses.push((cell.place.network, cell.first, cell.last)),
+        }
+    }
+    keys
+}
+
+/// What the scoring of an actor's units has in common.
+struct Scorer<'a> {
+    day: &'a Day<'a>,
+    profile: Name,
+    peer: Name,
+    kind: ActorKind,
+    days: f64,
+    shape: f64,
+}
+
+impl Scorer<'_> {
+    fn unit(&self, unit: Vec<usize>) -> Scored {
+        let cells = || unit.iter().map(|at| (*at, &self.day.cells[*at]));
+        let until = cells().map(|(_, cell)| cell.last).max().unwrap_or_default();
+        let counts = self.day.counts(&unit);
+        let mut facts = self.context(cells(), until);
+        let mut values: BTreeMap<Signal, f64> = BTreeMap::new();
+        for fact in &facts {
+            let value = values.entry(fact.signal).or_default();
+            *value = value.max(fact.bits);
+        }
+        values.insert(Signal::Hour, self.hour(&self.day.cells[unit[0]]));
+        values.insert(Signal::TwoNetworks, self.two_networks(cells(), &values));
+        let stranger = self.stranger(&values);
+        let deeds = self.deeds(cells(), until, stranger);
+        values.extend(summed(&deeds));
+        values.extend(self.volumes(&counts));
+        facts.extend(deeds);
+        facts.sort_by(|a, b| b.bits.total_cmp(&a.bits).then_with(|| (a.feature, a.value).cmp(&(b.feature, b.value))));
+        self.weigh(unit, values, facts, counts)
+    }
+
+    /// Values that tell who calls from where, each where it is the most surprising.
+    fn context<'c>(&self, cells: impl Iterator<Item = (usize, &'c Cell)>, until: DateTime<Utc>) -> Vec<Fact> {
+        let mut facts: BTreeMap<Feature, Fact> = BTreeMap::new();
+        for (at, cell) in cells {
+            for (feature, value) in cell.context() {
+                let memory = self.day.memory;
+                let used = memory.used(self.profile, feature, value, self.day.date);
+                let adoption = memory.adoption(feature, value, self.peer, cell.account, 0.3);
+                let surprise = bits(memory.predictive(used, self.days, adoption, PULL_DAYS)) - CONTEXT_FLOOR;
+                if surprise <= 0.0 {
+                    continue;
+                }
+                let alone = self.day.alone(feature, value, self.profile, until);
+                let bits = surprise * alone * trust(self.days);
+                let signal = match feature {
+                    Feature::Network => Signal::Network,
+                    Feature::Country | Feature::NetworkKind => Signal::Place,
+                    Feature::Agent => Signal::Agent,
+                    Feature::Region => Signal::Region,
+                    _ => Signal::Account,
+                };
+                if facts.get(&feature).is_none_or(|fact| bits > fact.bits) {
+                    facts.insert(feature, Fact { signal, feature, value, cell: at, bits });
+                }
+            }
+        }
+        facts.into_values().filter(|fact| fact.bits > 0.0).collect()
+    }
+
+    /// How unusual the hour is for a person, an hour before and after counting half, and the weekend.
+    fn hour(&self, first: &Cell) -> f64 {
+        if self.kind != ActorKind::Person {
+            return 0.0;
+        }
+        let (hour, weekend) = hour_of(first.first);
+        let used = |hour: u32| self.day.hour_used(self.profile, &hour_value(hour));
+        let near = 0.5 * used(hour) + 0.25 * used(hour + 1) + 0.25 * used(hour + 23);
+        let hour = (near + 0.3) / (self.days + 2.0);
+        let rest = match weekend {
+            // two days of seven, if all days were alike
+            true => (self.day.hour_used(self.profile, WEEKEND) + 1.0) / (self.days * 2.0 / 7.0 + 3.0),
+            false => 1.0,
+        };
+        (bits(hour.min(1.0)) + bits(rest.min(1.0)) - 2.0).max(0.0) * trust(self.days)
+    }
+
+    /// Four bits for each other network (two at most) in which a key of the unit was in use at the same time, where
+    /// the unit's own network is new.
+    fn two_networks<'c>(
+        &self,
+        cells: impl Iterator<Item = (usize, &'c Cell)>,
+        values: &BTreeMap<Signal, f64>,
+    ) -> f64 {
+        if !values.contains_key(&Signal::Network) {
+            return 0.0;
+        }
+        let hour = TimeDelta::hours(1);
+        let others = |cell: &Cell| {
+            let uses = self.day.keys.get(&cell.key).map_or(&[][..], Vec::as_slice);
+            let meets = |(network, first, last): &&(Name, DateTime<Utc>, DateTime<Utc>)| {
+                *network != cell.place.network && *first <= cell.last + hour && cell.first <= *last + hour
+            };
+            uses.iter().filter(meets).count().min(2)
+        };
+        4.0 * cells.map(|(_, cell)| others(cell)).max().unwrap_or(0) as f64
+    }
+
+    /// How much the caller is taken for a stranger, 0 to 1.
+    fn stranger(&self, values: &BTreeMap<Signal, f64>) -> f64 {
+        let of = |signal| {
+            let value = values.get(&signal).copied().unwrap_or(0.0);
+            self.day.memory.surprise(self.kind, self.profile, signal, value)
+        };
+        let strange = of(Signal::Network).max(of(Signal::Place)) + 0.5 * of(Signal::Agent);
+        (strange / STRANGER).min(1.0)
+    }
+
+    /// Values that tell what is done, each once.
+    fn deeds<'c>(
+        &self,
+        cells: impl Iterator<Item = (usize, &'c Cell)>,
+        until: DateTime<Utc>,
+        stranger: f64,
+    ) -> Vec<Fact> {
+        let mut seen = BTreeSet::new();
+        let mut facts = Vec::new();
+        for (at, cell) in cells {
+            let intent = self.day.intent(cell.api);
+            let failed = self.day.names.text(cell.outcome) != "success";
+            for (feature, value) in cell.deeds() {
+                let (signal, base) = match feature {
+                    Feature::Api => (Signal::Api(intent.tactic), intent.base()),
+                    Feature::Effect => (Signal::Consequence, 0.15),
+                    _ => (Signal::Resource, 0.5),
+                };
+                let mut bits = self.deed(cell, feature, value, base, stranger);
+                if bits <= 0.0 {
+                    continue;
+                }
+                bits *= self.day.alone(feature, value, self.profile, until);
+                if failed && feature != Feature::Api {
+                    bits *= 0.5;
+                }
+                if seen.insert((feature, value)) {
+                    facts.push(Fact { signal, feature, value, cell: at, bits });
+                }
+            }
+        }
+        facts
+    }
+
+    /// Bits of a value beyond what any day has: by the actor's own past, for a newcomer and for a stranger by what the
+    /// organization does.
+    fn deed(&self, cell: &Cell, feature: Feature, value: Name, base: f64, stranger: f64) -> f64 {
+        let memory = self.day.memory;
+        let used = memory.used(self.profile, feature, value, self.day.date);
+        let adoption = memory.adoption(feature, value, self.peer, cell.account, base);
+        let own = bits(memory.predictive(used, self.days, adoption, PULL_DAYS));
+        let around = bits(memory.day_rate(feature, value, self.peer, base));
+        let known = trust(self.days);
+        let surprise = known * own.min(around + OWN_EXCESS) + (1.0 - known) * around * 0.8;
+        surprise.max(stranger * around * STRANGER_WEIGHT) - DEED_FLOOR
+    }
+
+    /// How far the unit's counts are beyond the actor's days.
+    fn volumes(&self, counts: &DayCounts) -> Vec<(Signal, f64)> {
+        if self.days == 0.0 {
+            return Vec::new();
+        }
+        let known = trust(self.days);
+        let usual = [
+            (Signal::Calls, Count::Calls, Level { mean: 5.0, dispersion: 1.0 }, 3.0, known),
+            (Signal::Apis, Count::Apis, Level { mean: 5.0, dispersion: 1.0 }, 3.0, known),
+            (Signal::Denied, Count::Denied, Level { mean: 0.3, dispersion: 2.0 }, 1.0, 1.0),
+            (Signal::Resources, Count::Resources, Level { mean: 1.0, dispersion: 1.5 }, 2.0, 1.0),
+            (Signal::Objects, Count::Objects, Level { mean: 1.0, dispersion: 2.0 }, 2.0, 1.0),
+        ];
+        let measure = |(signal, count, prior, floor, weight): (Signal, Count, Level, f64, f64)| {
+            let level = self.day.memory.level(self.profile, count, prior);
+            (signal, (level.tail_bits(counts.get(count) as f64) - floor).max(0.0) * weight)
+        };
+        usual.into_iter().map(measure).collect()
+    }
+
+    /// From values to probabilities to the score.
+    fn weigh(&self, cells: Vec<usize>, values: BTreeMap<Signal, f64>, facts: Vec<Fact>, counts: DayCounts) -> Scored {
+        let measure = |(signal, value): (Signal, f64)| {
+            let bits = self.day.memory.surprise(self.kind, self.profile, signal, value);
+            Measured { signal, value, bits, credit: (bits - SIGNAL_FLOOR).max(0.0) * signal.weight() }
+        };
+        let mut signals: Vec<Measured> = values.into_iter().filter(|(_, value)| *value > 0.0).map(measure).collect();
+        let shape = (self.shape - SHAPE_FLOOR).max(0.0) * trust(self.days);
+        if shape > 0.0 {
+            let credit = shape * Signal::Shape.weight();
+            signals.push(Measured { signal: Signal::Shape, value: 0.0, bits: self.shape, credit });
+        }
+        signals.sort_by(|a, b| b.credit.total_cmp(&a.credit).then_with(|| a.signal.cmp(&b.signal)));
+        let context = fade(&mut signals, true, NEXT_CONTEXT);
+        let deeds = fade(&mut signals, false, NEXT_DEED);
+        let joint = JOINT * (context * deeds).sqrt();
+        signals.sort_by(|a, b| b.credit.total_cmp(&a.credit).then_with(|| a.signal.cmp(&b.signal)));
+        let score = round(context + deeds + joint);
+        Scored { profile: self.profile, cells, score, context, joint, signals, facts, counts }
+    }
+}
+
+/// The values of each signal that deeds have, the largest whole, each further one less.
+fn summed(facts: &[Fact]) -> BTreeMap<Signal, f64> {
+    let mut by_signal: BTreeMap<Signal, Vec<f64>> = BTreeMap::new();
+    facts.iter().for_each(|fact| by_signal.entry(fact.signal).or_default().push(fact.bits));
+    by_signal.into_iter().map(|(signal, values)| (signal, fading_sum(values))).collect()
+}
+
+fn fading_sum(mut values: Vec<f64>) -> f64 {
+    values.sort_by(|a, b| b.total_cmp(a));
+    let mut weight = 1.0;
+    let mut sum = 0.0;
+    for value in values {
+        sum += value * weight;
+        weight *= NEXT_VALUE;
+    }
+    sum
+}
+
+/// Lets each further signal of one side count less, and adds them up; they come the largest first.
+fn fade(signals: &mut [Measured], context: bool, next: f64) -> f64 {
+    let mut weight = 1.0;
+    let mut sum = 0.0;
+    for measured in signals.iter_mut().filter(|measured| measured.signal.is_context() == context) {
+        measured.credit *= weight;
+        sum += measured.credit;
+        weight *= next;
+    }
+    sum
 }
 
 /// Thousandths of a bit: what is printed is what is compared.
-fn round(value: f64) -> f64 {
+pub fn round(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
-}
-
-/// How much of a value's surprise remains when others met it for the first time on the same day, up to `until`.
-fn alone(newcomers: &Newcomers, actor: &str, novel: &Novel, until: DateTime<Utc>) -> f64 {
-    let key = (novel.feature, novel.value.clone());
-    let others = newcomers
-        .get(&key)
-        .map_or(0, |list| list.iter().filter(|(time, name)| name != actor && *time <= until).count());
-    2.0 / (2.0 + others as f64)
-}
-
-/// Bits of a new value before habits: how unusual it is around the actor, times what it would do.
-fn value_bits(newcomers: &Newcomers, actor: &str, novel: &Novel, until: DateTime<Utc>) -> f64 {
-    let stake = if novel.feature == Feature::Api { intent(&novel.value).weight() } else { 1.0 };
-    bits(novel.around()) * alone(newcomers, actor, novel, until) * stake
-}
-
-fn novelty(
-    past: &Past,
-    newcomers: &Newcomers,
-    today: &Today,
-    feature: Feature,
-    until: DateTime<Utc>,
-) -> Option<Signal> {
-    let actor = today.profile.as_str();
-    let rated: Vec<(&Novel, f64)> = today
-        .novel
-        .iter()
-        .filter(|novel| novel.feature == feature)
-        .map(|novel| (novel, value_bits(newcomers, actor, novel, until)))
-        .collect();
-    let days = past.actors.get(actor).map_or(0, |past| past.days.len());
-    let own = trust(days);
-    let all: f64 = rated.iter().map(|(_, bits)| bits).sum();
-    // What is new for the actor only because the actor is new says nothing; what nobody ever did says something.
-    let unseen: f64 = rated.iter().filter(|(novel, _)| novel.users.organization == 0).map(|(_, bits)| bits).sum();
-    let kind = past.kind_habit(ActorKind::of(actor), feature);
-    let narrow = if feature == Feature::Network { NARROW_NETWORK } else { 1.0 };
-    // In a lake without a past nobody did anything; only what a call would do still tells calls apart.
-    let around = if feature == Feature::Api { 0.5 } else { 0.5 * trust(past.length_days()) };
-    let raw = own * past.habit(actor, feature).surprise(all) + (1.0 - own) * around * kind.surprise(unseen);
-    let bits = (raw * narrow).min(cap(feature));
-    let parts = rated.iter().map(|(novel, own)| part(days, novel, bits * own / all.max(1e-9))).collect();
-    (bits > 0.0).then(|| signal(feature.as_str(), bits, parts))
-}
-
-fn signal(name: &str, bits: f64, mut parts: Vec<Part>) -> Signal {
-    parts.sort_by(|a, b| b.credit.total_cmp(&a.credit).then_with(|| a.observed.cmp(&b.observed)));
-    Signal { name: name.to_owned(), bits, parts }
-}
-
-fn part(days: usize, novel: &Novel, credit: f64) -> Part {
-    let users = novel.users;
-    let scope = match (days, users.account, users.organization) {
-        (1.., _, _) => Scope::Actor,
-        (_, 1.., _) => Scope::Account,
-        _ => Scope::Organization,
-    };
-    let expected = format!(
-        "never in the actor's {days} days; used by {} of {} actors of account {} and {} of {} of the organization",
-        users.account, users.account_actors, novel.account, users.organization, users.organization_actors,
-    );
-    let seen_around = match users.organization {
-        0 => Frequency::Unseen,
-        _ => frequency(novel.around()),
-    };
-    // The actor's own level, as if the surroundings had told it one day: its other days were without the value.
-    let own = 1.0 / (days as f64 + 1.0);
-    Part {
-        carrier: Some((novel.feature, novel.value.clone())),
-        hours: novel.hours,
-        observed: novel.value.clone(),
-        expected,
-        scope,
-        frequency: if days > 0 { Frequency::Unseen } else { seen_around },
-        surprise: round(bits(own * novel.around())),
-        credit,
-    }
-}
-
-/// Daily to weekly, a few times a month, less than once a month: by the probability of a day.
-fn frequency(daily: f64) -> Frequency {
-    match daily {
-        p if p >= 1.0 / 7.0 => Frequency::Frequent,
-        p if p >= 1.0 / 30.0 => Frequency::Infrequent,
-        _ => Frequency::Rare,
-    }
-}
-
-fn volumes(past: &Past, today: &Today) -> Vec<Signal> {
-    let mut signals: Vec<Signal> =
-        Volume::ALL.into_iter().filter_map(|volume| volume_signal(past, today, volume)).collect();
-    // More calls are mostly more APIs, too: only the more surprising of the two counts.
-    let breadth: Vec<usize> = (0..signals.len()).filter(|i| signals[*i].name != Volume::Denied.as_str()).collect();
-    if let [first, second] = breadth[..] {
-        signals.remove(if signals[first].bits >= signals[second].bits { second } else { first });
-    }
-    signals
-}
-
-fn volume_signal(past: &Past, today: &Today, volume: Volume) -> Option<Signal> {
-    let actor = past.actors.get(&today.profile)?;
-    let observed = volume.count(&today.counts);
-    let level = past.level(&today.profile, volume);
-    let tail = level.tail_bits(observed as f64);
-    let bits = ((tail - VOLUME_FLOOR) * trust(actor.days.len())).min(VOLUME_CAP);
-    if bits <= 0.0 {
-        return None;
-    }
-    let most = actor.days.iter().map(|day| volume.count(day)).max().unwrap_or(0);
-    let carrier = match volume {
-        Volume::Denied => Some((Feature::Outcome, "denied".to_owned())),
-        _ => today.busiest.as_ref().map(|(api, _)| (Feature::Api, api.clone())),
-    };
-    let mostly = today.busiest.as_ref().filter(|_| volume == Volume::Calls);
-    let part = Part {
-        carrier,
-        hours: ALL_HOURS,
-        observed: match mostly {
-            Some((api, calls)) => format!("{observed} calls in a day, {calls} of them {api}"),
-            None => format!("{observed} {} in a day", volume.as_str().replace('_', " ")),
-        },
-        expected: format!("about {:.0} a day, at most {most} in {} days", level.mean, actor.days.len()),
-        scope: Scope::Actor,
-        frequency: if observed > most { Frequency::Unseen } else { frequency(0.5f64.powf(tail)) },
-        surprise: round(tail),
-        credit: bits,
-    };
-    Some(signal(volume.as_str(), bits, vec![part]))
-}
-
-fn shape_signal(past: &Past, shape: &ShapeModel, today: &Today) -> Option<Signal> {
-    let days = past.actors.get(&today.profile).map_or(0, |past| past.days.len());
-    let (error, surprise) = shape.surprise(&today.counts);
-    let bits = (surprise - SHAPE_FLOOR).max(0.0) * SHAPE_WEIGHT * trust(days);
-    let part = Part {
-        carrier: None,
-        hours: ALL_HOURS,
-        observed: format!("reconstruction error {error:.2} of the day's counts"),
-        expected: format!("below {:.2} on 99 of 100 of {} actor-days", shape.usual_error(), shape.rows),
-        scope: Scope::Organization,
-        frequency: frequency(0.5f64.powf(surprise)),
-        surprise: round(surprise),
-        credit: bits,
-    };
-    (bits > 0.0).then(|| signal("shape", bits, vec![part]))
-}
-
-/// Bits of a rule: what a hit is worth beside statistics. Not learned; a hit always makes a finding.
-pub fn rule_bits(rule: &str) -> f64 {
-    match rule {
-        rule if rule.starts_with("PenTest:") => 30.0,
-        rule if rule.starts_with("Stealth:") => 20.0,
-        _ => 12.0,
-    }
-}
-
-fn rule_signals(today: &Today) -> Vec<Signal> {
-    let mut by_rule: BTreeMap<&str, Vec<&RuleHit>> = BTreeMap::new();
-    for hit in &today.rules {
-        by_rule.entry(&hit.rule).or_default().push(hit);
-    }
-    by_rule.into_iter().map(|(rule, hits)| rule_signal(rule, &hits)).collect()
-}
-
-fn rule_signal(rule: &str, hits: &[&RuleHit]) -> Signal {
-    let credit = rule_bits(rule) / hits.len() as f64;
-    let part = |hit: &&RuleHit| Part {
-        carrier: Some(match rule.starts_with("PenTest:") {
-            true => (Feature::UserAgent, hit.user_agent.clone()),
-            false => (Feature::Api, hit.api.clone()),
-        }),
-        hours: ALL_HOURS,
-        observed: format!("{} by {} ({} calls)", hit.api, hit.user_agent, hit.events),
-        expected: "never; this is reported whatever the past".to_owned(),
-        scope: Scope::Organization,
-        frequency: Frequency::Rare,
-        surprise: rule_bits(rule),
-        credit,
-    };
-    signal(rule, rule_bits(rule), hits.iter().map(part).collect())
 }

@@ -5,10 +5,8 @@
 
 use std::sync::LazyLock;
 
-use super::model::Base;
-
 /// What a finding type is made of: GuardDuty's eight behavior classes, for IAM and for S3 data events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tactic {
     /// Looking around.
     Discovery,
@@ -39,6 +37,42 @@ pub enum Tactic {
 }
 
 impl Tactic {
+    /// All of them, in their order.
+    pub const ALL: [Self; 13] = [
+        Self::Discovery,
+        Self::InitialAccess,
+        Self::CredentialAccess,
+        Self::DefenseEvasion,
+        Self::Persistence,
+        Self::PrivilegeEscalation,
+        Self::Exfiltration,
+        Self::Impact,
+        Self::DiscoveryS3,
+        Self::ExfiltrationS3,
+        Self::ImpactS3Write,
+        Self::ImpactS3Permission,
+        Self::ImpactS3Delete,
+    ];
+
+    /// The name of the signal that measures its APIs.
+    pub fn signal(self) -> &'static str {
+        match self {
+            Self::Discovery => "api.discovery",
+            Self::InitialAccess => "api.initial_access",
+            Self::CredentialAccess => "api.credential_access",
+            Self::DefenseEvasion => "api.defense_evasion",
+            Self::Persistence => "api.persistence",
+            Self::PrivilegeEscalation => "api.privilege_escalation",
+            Self::Exfiltration => "api.exfiltration",
+            Self::Impact => "api.impact",
+            Self::DiscoveryS3 => "api.discovery_s3",
+            Self::ExfiltrationS3 => "api.exfiltration_s3",
+            Self::ImpactS3Write => "api.impact_s3_write",
+            Self::ImpactS3Permission => "api.impact_s3_permission",
+            Self::ImpactS3Delete => "api.impact_s3_delete",
+        }
+    }
+
     fn of_name(name: &str) -> Option<Self> {
         Some(match name {
             "Discovery" => Self::Discovery,
@@ -106,21 +140,13 @@ pub struct Intent {
 }
 
 impl Intent {
-    /// How usual the API is before anything is known: what changes much is used by few.
-    pub fn base(self) -> Base {
+    /// Actor-days, of one imagined actor-day, on which an API is used before anybody is known to use it: what changes
+    /// much is used by few.
+    pub fn base(self) -> f64 {
         match self.stake {
-            0 | 1 => Base(0.5),
-            2 => Base(0.3),
-            _ => Base(0.15),
-        }
-    }
-
-    /// Factor on the surprise of a first use.
-    pub fn weight(self) -> f64 {
-        match self.stake {
-            0 | 1 => 1.0,
-            2 => 1.2,
-            _ => 1.5,
+            0 | 1 => 0.5,
+            2 => 0.3,
+            _ => 0.15,
         }
     }
 }

@@ -1,4 +1,5 @@
--- What counts as the past of a day: the lookback before it, AWS's own calls left out.
-SELECT actor, account, feature, value, events, event_date
+-- A date's baselines in the order in which they are summed.
+SELECT actor, account, feature, value, events
 FROM baselines
-WHERE event_date >= DATE '{from}' AND event_date < DATE '{to}' AND feature <> '_rows' AND actor_kind(actor) <> 'service'
+WHERE event_date = DATE '{date}'
+ORDER BY actor, account, feature, value, events

@@ -1,0 +1,346 @@
+//! What a call would do, read from its parameters: whom it lets in, what it opens, what it switches off.
+//!
+//! Owns: the consequences a call can have, and the one resource that it is about. Names of parameters are CloudTrail's
+//! (Amazon's API references), whatever the letters' case; policies inside of texts are read, too.
+//! Refuses: to judge. A consequence is a value like an API, and as rare as the past says it is.
+//! Invariant: parameters that cannot be read have no consequence; nothing here fails.
+
+use serde_json::Value;
+
+/// What of an event is looked at.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Call<'a> {
+    /// `service:Operation`.
+    pub api: &'a str,
+    /// `requestParameters`, JSON text.
+    pub parameters: Option<&'a str>,
+    /// `additionalEventData`, JSON text.
+    pub additional: Option<&'a str>,
+    /// The actor.
+    pub actor: &'a str,
+    /// `recipientAccountId`.
+    pub account: &'a str,
+}
+
+/// What stands between two consequences in a text.
+pub const SEPARATOR: char = '\n';
+
+/// Parameters deeper than this are not read.
+const DEPTH: usize = 16;
+
+/// Parameters whose account is given something (lower case): policies' principals, shares' and grants' receivers.
+const RECEIVERS: [&str; 23] = [
+    "account",
+    "accountid",
+    "accountids",
+    "aws",
+    "awsaccountids",
+    "destination",
+    "destinationaccountid",
+    "destinationarn",
+    "grantee",
+    "granteeprincipal",
+    "id",
+    "layers",
+    "member",
+    "organizationid",
+    "principal",
+    "principals",
+    "s3bucketname",
+    "sourceaccount",
+    "targetaccounts",
+    "targets",
+    "userid",
+    "userids",
+    "valuestoadd",
+];
+
+/// Switches (lower case) that protect while they are on.
+const PROTECTIONS: [&str; 13] = [
+    "blockpublicacls",
+    "blockpublicpolicy",
+    "deletionprotection",
+    "enable",
+    "enabled",
+    "enablelogfilevalidation",
+    "encrypted",
+    "ignorepublicacls",
+    "includeglobalserviceevents",
+    "includemanagementevents",
+    "ismultiregiontrail",
+    "requiremfa",
+    "restrictpublicbuckets",
+];
+
+/// Operations that give a user credentials or rights.
+const CREDENTIALS: [&str; 8] = [
+    "AddUserToGroup",
+    "AttachUserPolicy",
+    "CreateAccessKey",
+    "CreateLoginProfile",
+    "DeactivateMFADevice",
+    "PutUserPolicy",
+    "UpdateAccessKey",
+    "UpdateLoginProfile",
+];
+
+/// AWS's policies that allow everything, or enough to get there.
+const ADMINISTRATORS: [&str; 3] = ["AdministratorAccess", "IAMFullAccess", "PowerUserAccess"];
+
+/// The consequences of a call, sorted, separated by [`SEPARATOR`]:
+/// `account:ID` (somebody outside gets something), `admin`, `count:2^N`, `document:NAME`, `for-another`,
+/// `instance:FAMILY`, `logs-less`, `mfa-off`, `no-mfa`, `policy:NAME`, `public`, `short-retention`, `switched-off`,
+/// `user-data`, `world-ingress:PORTS`.
+pub fn effects(call: &Call<'_>) -> String {
+    let operation = call.api.split(':').nth(1).unwrap_or_default();
+    let parameters: Value = call.parameters.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let mut reading = Reading::default();
+    reading.walk(&parameters, "", 0, call.account);
+    reading.conclude(call, operation);
+    reading.found.sort();
+    reading.found.dedup();
+    reading.found.join(&SEPARATOR.to_string())
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Reading {
+    found: Vec<String>,
+    user: Option<String>,
+    denies: bool,
+    every_action: bool,
+    every_resource: bool,
+    public: bool,
+    condition: bool,
+    world: bool,
+    from_port: Option<i64>,
+    to_port: Option<i64>,
+}
+
+impl Reading {
+    fn add(&mut self, effect: impl Into<String>) {
+        self.found.push(effect.into());
+    }
+
+    fn walk(&mut self, value: &Value, key: &str, depth: usize, account: &str) {
+        if depth > DEPTH {
+            return;
+        }
+        match value {
+            Value::Object(members) => {
+                self.condition |= key == "condition" && !members.is_empty();
+                members.iter().for_each(|(key, value)| self.walk(value, &key.to_ascii_lowercase(), depth + 1, account));
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.walk(item, key, depth + 1, account)),
+            Value::String(text) => {
+                self.text(key, text, account);
+                if text.trim_start().starts_with('{')
+                    && let Ok(inner) = serde_json::from_str::<Value>(text)
+                {
+                    self.walk(&inner, key, depth + 1, account);
+                }
+            }
+            Value::Bool(false) if PROTECTIONS.contains(&key) => self.add("switched-off"),
+            Value::Bool(true) if key == "publiclyaccessible" => self.public = true,
+            Value::Number(number) => self.number(key, number.as_f64().unwrap_or_default()),
+            _ => {}
+        }
+    }
+
+    fn text(&mut self, key: &str, text: &str, account: &str) {
+        if RECEIVERS.contains(&key)
+            && let Some(other) = account_in(text).filter(|other| *other != account)
+        {
+            self.add(format!("account:{other}"));
+        }
+        match (key, text) {
+            ("principal" | "aws", "*") | ("group" | "groups" | "valuestoadd", "all") => self.public = true,
+            ("acl" | "x-amz-acl" | "cannedacl", acl) if acl.starts_with("public") => self.public = true,
+            (_, text) if text.contains("/groups/global/") => self.public = true,
+            (_, "0.0.0.0/0" | "::/0") => self.world = true,
+            ("effect", "Deny") => self.denies = true,
+            ("action", "*" | "*:*") => self.every_action = true,
+            ("resource", "*") => self.every_resource = true,
+            ("username", name) => self.user = Some(name.to_owned()),
+            ("policyarn", arn) => self.policy(arn.rsplit('/').next().unwrap_or_default()),
+            ("instancetype", kind) => self.add(format!("instance:{}", kind.split('.').next().unwrap_or(kind))),
+            ("userdata", _) => self.add("user-data"),
+            ("status", "Suspended" | "Disabled") => self.add("switched-off"),
+            ("readwritetype", kind) if kind != "All" => self.add("logs-less"),
+            ("documentname", name) => self.add(format!("document:{name}")),
+            _ => {}
+        }
+    }
+
+    fn policy(&mut self, name: &str) {
+        if ADMINISTRATORS.contains(&name) {
+            self.add("admin");
+        }
+        self.add(format!("policy:{name}"));
+    }
+
+    fn number(&mut self, key: &str, number: f64) {
+        match key {
+            "maxcount" | "desiredcount" | "desiredcapacity" if number > 1.0 => {
+                self.add(format!("count:2^{}", number.log2().floor()));
+            }
+            "fromport" => self.from_port = Some(number as i64),
+            "toport" => self.to_port = Some(number as i64),
+            "days" | "retentionindays" | "pendingwindowindays" if number <= 7.0 => self.add("short-retention"),
+            _ => {}
+        }
+    }
+
+    /// What only the whole of the parameters tells.
+    fn conclude(&mut self, call: &Call<'_>, operation: &str) {
+        if self.public && !self.denies && !self.condition {
+            self.add("public");
+        }
+        let opens = !operation.starts_with("Revoke") && !operation.contains("Route") && !operation.contains("Egress");
+        if self.world && opens {
+            self.add(format!("world-ingress:{}", self.ports()));
+        }
+        if self.every_action && self.every_resource && !self.denies {
+            self.add("admin");
+        }
+        let caller = call.actor.rsplit('/').next().unwrap_or_default();
+        if CREDENTIALS.contains(&operation) && self.user.as_deref().is_some_and(|user| user != caller) {
+            self.add("for-another");
+        }
+        if matches!(operation, "DeactivateMFADevice" | "DeleteVirtualMFADevice") {
+            self.add("mfa-off");
+        }
+        let without_mfa = || call.additional.is_some_and(|text| text.contains("\"MFAUsed\":\"No\""));
+        if operation == "ConsoleLogin" && call.actor.contains(":user/") && without_mfa() {
+            self.add("no-mfa");
+        }
+    }
+
+    fn ports(&self) -> &'static str {
+        match (self.from_port, self.to_port) {
+            (Some(80 | 443), Some(80 | 443)) => "web",
+            (Some(from), Some(to)) if from == to => "port",
+            (None, _) => "any",
+            _ => "range",
+        }
+    }
+}
+
+/// The account that a text is or names: twelve digits, or the account of an ARN.
+fn account_in(text: &str) -> Option<&str> {
+    let is_account = |text: &&str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if text.starts_with("arn:") {
+        return text.split(':').nth(4).filter(is_account);
+    }
+    Some(text).filter(is_account)
+}
+
+/// Most characters of a resource's name.
+const NAME_LIMIT: usize = 90;
+
+/// The parameters that name what a call is about, by service; the first that is there counts.
+const RESOURCES: [(&str, &[&str]); 8] = [
+    ("s3", &["bucketName"]),
+    ("secretsmanager", &["secretId"]),
+    ("ssm", &["name", "names"]),
+    ("sts", &["roleArn"]),
+    ("lambda", &["functionName"]),
+    ("iam", &["roleName", "userName"]),
+    ("kms", &["keyId"]),
+    ("dynamodb", &["tableName"]),
+];
+
+/// `service/name` of what a call is about, where habits about it are worth keeping. The text is searched, not parsed:
+/// it is done for every call of those services, and quotes inside of JSON texts are escaped, so a member is found only
+/// where one is.
+pub fn resource(api: &str, parameters: &str) -> Option<String> {
+    let service = api.split(':').next().unwrap_or_default();
+    let (_, members) = RESOURCES.iter().find(|(name, _)| *name == service)?;
+    let value = members.iter().find_map(|member| member_text(parameters, member))?;
+    let name: String = value.chars().take(NAME_LIMIT).collect();
+    Some(format!("{service}/{name}"))
+}
+
+/// The text of a member, or the first one of its array.
+fn member_text<'a>(json: &'a str, member: &str) -> Option<&'a str> {
+    let key = format!("\"{member}\":");
+    let start = json.find(&key)? + key.len();
+    let value = json[start..].trim_start().trim_start_matches('[').trim_start().strip_prefix('"')?;
+    value.split('"').next().filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(api: &str, parameters: &str) -> String {
+        let call = Call {
+            api,
+            parameters: Some(parameters),
+            additional: None,
+            actor: "arn:aws:iam::111111111111:user/ana",
+            account: "111111111111",
+        };
+        effects(&call).replace(SEPARATOR, " ")
+    }
+
+    #[test]
+    fn whom_a_call_lets_in() {
+        let trust = r#"{"roleName":"r","policyDocument":"{\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:iam::999999999999:root\"},\"Action\":\"sts:AssumeRole\"}]}"}"#;
+        assert_eq!(of("iam:UpdateAssumeRolePolicy", trust), "account:999999999999");
+        let share = r#"{"snapshotId":"s","createVolumePermission":{"add":{"items":[{"userId":"999999999999"}]}}}"#;
+        assert_eq!(of("ec2:ModifySnapshotAttribute", share), "account:999999999999");
+        assert_eq!(of("ec2:ModifySnapshotAttribute", &share.replace("999999999999", "111111111111")), "");
+        let all = r#"{"createVolumePermission":{"add":{"items":[{"group":"all"}]}}}"#;
+        assert_eq!(of("ec2:ModifySnapshotAttribute", all), "public");
+        let acl = r#"{"AccessControlPolicy":{"Grantee":{"URI":"http://acs.amazonaws.com/groups/global/AllUsers"}}}"#;
+        assert_eq!(of("s3:PutBucketAcl", acl), "public");
+        let bucket = r#"{"bucketPolicy":{"Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject"}]}}"#;
+        assert_eq!(of("s3:PutBucketPolicy", bucket), "public");
+        let conditioned = bucket.replace("\"Action\"", "\"Condition\":{\"Bool\":{\"aws:SecureTransport\":\"false\"}},\"Action\"");
+        assert_eq!(of("s3:PutBucketPolicy", &conditioned), "");
+    }
+
+    #[test]
+    fn what_a_call_opens() {
+        let ingress = |from: u16, to: u16| {
+            format!(
+                r#"{{"ipPermissions":{{"items":[{{"fromPort":{from},"toPort":{to},"ipRanges":{{"items":[{{"cidrIp":"0.0.0.0/0"}}]}}}}]}}}}"#
+            )
+        };
+        assert_eq!(of("ec2:AuthorizeSecurityGroupIngress", &ingress(22, 22)), "world-ingress:port");
+        assert_eq!(of("ec2:AuthorizeSecurityGroupIngress", &ingress(443, 443)), "world-ingress:web");
+        assert_eq!(of("ec2:RevokeSecurityGroupIngress", &ingress(22, 22)), "");
+        assert_eq!(of("ec2:AuthorizeSecurityGroupIngress", r#"{"cidrIp":"::/0"}"#), "world-ingress:any");
+    }
+
+    #[test]
+    fn what_a_call_gives_and_takes() {
+        assert_eq!(of("iam:CreateAccessKey", r#"{"userName":"bob"}"#), "for-another");
+        assert_eq!(of("iam:CreateAccessKey", r#"{"userName":"ana"}"#), "");
+        let policy = r#"{"userName":"ana","policyArn":"arn:aws:iam::aws:policy/AdministratorAccess"}"#;
+        assert_eq!(of("iam:AttachUserPolicy", policy), "admin policy:AdministratorAccess");
+        assert_eq!(of("guardduty:UpdateDetector", r#"{"detectorId":"d","enable":false}"#), "switched-off");
+        assert_eq!(of("s3:PutBucketLifecycle", r#"{"LifecycleConfiguration":{"Rule":{"Expiration":{"Days":1}}}}"#), "short-retention");
+        let run = r#"{"instanceType":"p3.2xlarge","instancesSet":{"items":[{"minCount":1,"maxCount":10}]},"userData":"<sensitiveDataRemoved>"}"#;
+        assert_eq!(of("ec2:RunInstances", run), "count:2^3 instance:p3 user-data");
+    }
+
+    #[test]
+    fn what_cannot_be_read_does_nothing() {
+        for text in ["", "{", "null", "[[[[", r#"{"policyDocument":"{broken"}"#] {
+            assert_eq!(of("iam:PutUserPolicy", text), "");
+        }
+        let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
+        assert_eq!(of("x:Y", &deep), "");
+    }
+
+    #[test]
+    fn what_a_call_is_about() {
+        assert_eq!(resource("s3:GetObject", r#"{"bucketName":"b","key":"k"}"#).as_deref(), Some("s3/b"));
+        assert_eq!(resource("ssm:GetParameters", r#"{"names": ["/a","/b"]}"#).as_deref(), Some("ssm//a"));
+        assert_eq!(resource("ec2:RunInstances", r#"{"bucketName":"b"}"#), None);
+        assert_eq!(resource("s3:GetObject", r#"{"key":"\"bucketName\":\"x\""}"#), None);
+        assert_eq!(resource("s3:GetObject", r#"{"bucketName":"#), None);
+    }
+}

@@ -1,0 +1,341 @@
+//! What is known before a day: who uses what, how usual it is around them, how much of everything is usual.
+//!
+//! Owns: the sums over past days, and the probabilities that they give. Refuses: events; a day comes as a [`DayRecord`],
+//! whether it was just counted or read from `baselines`. Invariant: equal records in equal order give an equal memory.
+//!
+//! A value of an actor takes about 60 bytes, one of the organization, of an account or of a peer group about 40.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use chrono::NaiveDate;
+
+use super::counts::{Count, DayCounts};
+use super::feature::{ActorKind, Feature, PORTAL};
+use super::model::Level;
+use super::names::{Name, Names};
+use super::place::Places;
+use super::signal::{ANY, Habit, Signal, Tail, surprise};
+
+/// Days until which everything is new and says nothing about habits: of the lake, and of an actor.
+const BURN_IN_DAYS: i64 = 4;
+const ACTOR_BURN_IN_DAYS: f64 = 3.0;
+
+/// Days after which a use counts half.
+const HALF_LIFE_DAYS: f64 = 30.0;
+
+/// Actors by which a wider group's share pulls a narrower one's.
+const ACCOUNT_PULL: f64 = 5.0;
+const PEER_PULL: f64 = 3.0;
+/// The same for shares of actor-days.
+const DAY_PULL: f64 = 20.0;
+
+/// Actor-days of an imagined organization before the first real one, and how often one of its APIs is used.
+const PRIOR_DAYS: f64 = 20.0;
+const PRIOR_RATE: f64 = 0.03;
+
+/// Share of the days on which an actor uses what it uses at all.
+const USE_RATE: f64 = 0.3;
+
+/// Days of stories that a budget's threshold is taken from, at most and at least.
+const STORY_DAYS: usize = 14;
+const LEAST_STORY_DAYS: usize = 3;
+
+/// One value that an actor used on a day.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FactRow {
+    /// Whose.
+    pub profile: Name,
+    /// Account of the calls.
+    pub account: Name,
+    /// What it is a value of; of the network, the value is the prefix.
+    pub feature: Feature,
+    /// The value.
+    pub value: Name,
+    /// Calls.
+    pub calls: i64,
+}
+
+/// What an actor was like on a day.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ActorDay {
+    /// Whose.
+    pub profile: Name,
+    /// Group it is compared with.
+    pub peer: Name,
+    /// Volume and breadth.
+    pub counts: DayCounts,
+    /// Largest value of each signal that had one, in thousandths of a bit.
+    pub values: BTreeMap<Signal, i64>,
+}
+
+/// One day, counted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DayRecord {
+    /// UTC date.
+    pub date: NaiveDate,
+    /// Sorted.
+    pub facts: Vec<FactRow>,
+    /// By profile.
+    pub actors: Vec<ActorDay>,
+    /// Scores of the day's stories, the highest first, in thousandths of a bit.
+    pub stories: Vec<i64>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Own {
+    days: f64,
+    last: NaiveDate,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Population {
+    users: f64,
+    days: f64,
+}
+
+/// What is known of an actor.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// Its peer group.
+    pub peer: Name,
+    /// Its active days, ascending.
+    pub days: Vec<DayCounts>,
+}
+
+/// Members and active days of a group: the organization, an account, a peer group.
+#[derive(Debug, Clone, Copy, Default)]
+struct Group {
+    actors: f64,
+    days: f64,
+}
+
+/// Who used a value before, in an actor's surroundings.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Usage {
+    /// Days on which the actor used it, older ones counting less, of its active days.
+    pub own: (f64, f64),
+    /// Actors that ever used it, of all: of the peer group, the account, the organization.
+    pub peers: (f64, f64),
+    /// See `peers`.
+    pub account: (f64, f64),
+    /// See `peers`.
+    pub organization: (f64, f64),
+}
+
+/// The past of a day.
+#[derive(Debug, Default)]
+pub struct Memory {
+    own: HashMap<(Name, Feature, Name), Own>,
+    organization: HashMap<(Feature, Name), Population>,
+    scoped: HashMap<(Feature, Name, Name), Population>,
+    groups: HashMap<Option<Name>, Group>,
+    members: HashSet<(Name, Option<Name>)>,
+    actors: HashMap<Name, Actor>,
+    tails: HashMap<(ActorKind, Signal), Tail>,
+    habits: HashMap<(Name, Signal), Habit>,
+    stories: VecDeque<Vec<i64>>,
+    first: Option<NaiveDate>,
+    last: Option<NaiveDate>,
+}
+
+fn decay(from: NaiveDate, to: NaiveDate) -> f64 {
+    0.5f64.powf((to - from).num_days() as f64 / HALF_LIFE_DAYS)
+}
+
+impl Memory {
+    /// First date known, and the last.
+    pub fn span(&self) -> Option<(NaiveDate, NaiveDate)> {
+        self.first.zip(self.last)
+    }
+
+    /// Days from the first known one to a date.
+    pub fn length_days(&self, date: NaiveDate) -> i64 {
+        self.first.map_or(0, |first| (date - first).num_days())
+    }
+
+    /// What is known of an actor.
+    pub fn actor(&self, profile: Name) -> Option<&Actor> {
+        self.actors.get(&profile)
+    }
+
+    /// Active days of an actor.
+    pub fn days_of(&self, profile: Name) -> f64 {
+        self.actors.get(&profile).map_or(0.0, |actor| actor.days.len() as f64)
+    }
+
+    /// Adds a day; days come in their order.
+    pub fn fold(&mut self, record: &DayRecord, names: &mut Names, places: &mut Places) {
+        let first = *self.first.get_or_insert(record.date);
+        self.last = Some(record.date);
+        let habitual = (record.date - first).num_days() >= BURN_IN_DAYS;
+        for day in &record.actors {
+            self.add_actor(day, habitual, names);
+        }
+        for fact in &record.facts {
+            self.add_fact(fact, record.date, names, places);
+        }
+        if habitual {
+            self.stories.push_back(record.stories.clone());
+            if self.stories.len() > STORY_DAYS {
+                self.stories.pop_front();
+            }
+        }
+    }
+
+    fn add_actor(&mut self, day: &ActorDay, habitual: bool, names: &Names) {
+        let actor =
+            self.actors.entry(day.profile).or_insert_with(|| Actor { peer: day.peer, days: Vec::with_capacity(8) });
+        if names.text(day.peer) != PORTAL {
+            actor.peer = day.peer;
+        }
+        actor.days.push(day.counts);
+        let (peer, days) = (actor.peer, actor.days.len() as f64);
+        for group in [None, Some(peer)] {
+            self.join(day.profile, group);
+            self.groups.entry(group).or_default().days += 1.0;
+        }
+        if !habitual || days <= ACTOR_BURN_IN_DAYS {
+            return;
+        }
+        let kind = ActorKind::of(names.text(day.profile));
+        for signal in Signal::all() {
+            let value = day.values.get(&signal).map_or(0.0, |millibits| *millibits as f64 / 1000.0);
+            self.tails.entry((kind, signal)).or_default().add(value);
+            if value > ANY || self.habits.contains_key(&(day.profile, signal)) {
+                self.habits.entry((day.profile, signal)).or_insert_with(|| Habit::quiet(days)).add(value);
+            }
+        }
+    }
+
+    fn join(&mut self, profile: Name, group: Option<Name>) {
+        if self.members.insert((profile, group)) {
+            self.groups.entry(group).or_default().actors += 1.0;
+        }
+    }
+
+    fn add_fact(&mut self, fact: &FactRow, date: NaiveDate, names: &mut Names, places: &mut Places) {
+        let Some(peer) = self.actors.get(&fact.profile).map(|actor| actor.peer) else { return };
+        self.join(fact.profile, Some(fact.account));
+        let mut learn = |feature, value| self.learn(fact.profile, [peer, fact.account], feature, value, date);
+        if fact.feature != Feature::Network {
+            return learn(fact.feature, fact.value);
+        }
+        let place = places.of(fact.value, names);
+        learn(Feature::Prefix, fact.value);
+        learn(Feature::Network, place.network);
+        place.country.into_iter().for_each(|country| learn(Feature::Country, country));
+        place.kind.into_iter().for_each(|kind| learn(Feature::NetworkKind, kind));
+    }
+
+    /// Counts a use once a day; an actor counts in the account where it was first seen to use the value.
+    fn learn(&mut self, profile: Name, groups: [Name; 2], feature: Feature, value: Name, date: NaiveDate) {
+        let own = self.own.entry((profile, feature, value)).or_default();
+        let new = own.days == 0.0;
+        if !new && own.last == date {
+            return;
+        }
+        own.days = if new { 1.0 } else { own.days * decay(own.last, date) + 1.0 };
+        own.last = date;
+        let add = |population: &mut Population| {
+            population.days += 1.0;
+            population.users += f64::from(u8::from(new));
+        };
+        add(self.organization.entry((feature, value)).or_default());
+        for group in groups {
+            add(self.scoped.entry((feature, value, group)).or_default());
+        }
+    }
+
+    /// Days on which an actor used a value, older ones counting less.
+    pub fn used(&self, profile: Name, feature: Feature, value: Name, date: NaiveDate) -> f64 {
+        self.own.get(&(profile, feature, value)).map_or(0.0, |own| own.days * decay(own.last, date))
+    }
+
+    /// Whether an actor ever used a value.
+    pub fn knows(&self, profile: Name, feature: Feature, value: Name) -> bool {
+        self.own.contains_key(&(profile, feature, value))
+    }
+
+    /// Actors of the organization that used a value.
+    pub fn users(&self, feature: Feature, value: Name) -> f64 {
+        self.organization.get(&(feature, value)).map_or(0.0, |population| population.users)
+    }
+
+    fn group(&self, group: Option<Name>) -> Group {
+        self.groups.get(&group).copied().unwrap_or_default()
+    }
+
+    fn population(&self, feature: Feature, value: Name, group: Name) -> Population {
+        self.scoped.get(&(feature, value, group)).copied().unwrap_or_default()
+    }
+
+    /// Share of the actors that use a value: what a Dirichlet prior over {used, not used} with the wider group's share
+    /// as mean gives, from the organization over the account to the peer group. `base` is how many users one imagined
+    /// actor more would be.
+    pub fn adoption(&self, feature: Feature, value: Name, peer: Name, account: Name, base: f64) -> f64 {
+        let organization = (self.users(feature, value) + base) / (self.group(None).actors + 1.0);
+        let narrow = |group: Name, wider: f64, pull: f64| {
+            (self.population(feature, value, group).users + pull * wider) / (self.group(Some(group)).actors + pull)
+        };
+        let account = narrow(account, organization, ACCOUNT_PULL);
+        narrow(peer, account, PEER_PULL).clamp(1e-9, 1.0)
+    }
+
+    /// Share of the peers' days on which a value is used, pulled to the organization's.
+    pub fn day_rate(&self, feature: Feature, value: Name, peer: Name, base: f64) -> f64 {
+        let days = self.organization.get(&(feature, value)).map_or(0.0, |population| population.days);
+        let organization = (days + PRIOR_DAYS * PRIOR_RATE * base) / (self.group(None).days + PRIOR_DAYS);
+        let own = self.population(feature, value, peer).days;
+        ((own + DAY_PULL * organization) / (self.group(Some(peer)).days + DAY_PULL)).clamp(1e-9, 1.0)
+    }
+
+    /// Probability that an actor uses a value on an active day: its own days, with `pull` days of what its surroundings
+    /// would do.
+    pub fn predictive(&self, usage: f64, days: f64, adoption: f64, pull: f64) -> f64 {
+        (usage + pull * adoption * USE_RATE) / (days + pull)
+    }
+
+    /// Who used a value before.
+    pub fn usage(&self, profile: Name, feature: Feature, value: Name, account: Name, date: NaiveDate) -> Usage {
+        let share = |group: Name| (self.population(feature, value, group).users, self.group(Some(group)).actors);
+        Usage {
+            own: (self.used(profile, feature, value, date), self.days_of(profile)),
+            peers: self.actors.get(&profile).map_or((0.0, 0.0), |actor| share(actor.peer)),
+            account: share(account),
+            organization: (self.users(feature, value), self.group(None).actors),
+        }
+    }
+
+    /// Bits of a signal's value for an actor.
+    pub fn surprise(&self, kind: ActorKind, profile: Name, signal: Signal, value: f64) -> f64 {
+        let quiet = Habit::quiet(self.days_of(profile));
+        let habit = self.habits.get(&(profile, signal)).unwrap_or(&quiet);
+        surprise(value, self.tails.get(&(kind, signal)), Some(habit))
+    }
+
+    /// Actor-days behind a signal's probabilities.
+    pub fn measured_days(&self, kind: ActorKind, signal: Signal) -> f64 {
+        self.tails.get(&(kind, signal)).map_or(0.0, Tail::days)
+    }
+
+    /// The daily level of one of an actor's counts, on top of what is usual before anything is known.
+    pub fn level(&self, profile: Name, count: Count, prior: Level) -> Level {
+        let days = self.actors.get(&profile).map_or(&[][..], |actor| &actor.days);
+        let series: Vec<f64> = days.iter().map(|day| day.get(count) as f64).collect();
+        prior.learn(&series)
+    }
+
+    /// The score that as many stories a day reached in the past weeks as the budget allows; `None` where there is too
+    /// little past to tell.
+    pub fn threshold(&self, per_day: f64) -> Option<f64> {
+        if self.stories.len() < LEAST_STORY_DAYS {
+            return None;
+        }
+        let mut scores: Vec<i64> = self.stories.iter().flatten().copied().collect();
+        scores.sort_unstable_by(|a, b| b.cmp(a));
+        let allowed = (per_day * self.stories.len() as f64).round() as usize;
+        let (last, next) = (scores.get(allowed.checked_sub(1)?), scores.get(allowed).copied().unwrap_or(0));
+        // between the last story that fits and the first that does not
+        Some(last.map_or(0.0, |last| (*last + next) as f64 / 2000.0))
+    }
+}
