@@ -209,11 +209,13 @@ fn text(bytes: &[u8]) -> Result<(AsnTable, usize)> {
     Ok((AsnTable::Text { ranges: Ranges::new(ranges), rows: rows.all }, unread))
 }
 
+type Owner = (Option<u32>, Option<Country>, Option<Arc<str>>);
+
 /// Every owner once.
 #[derive(Default)]
 struct Rows {
     all: Vec<Source>,
-    known: HashMap<(Option<u32>, Option<Country>, Option<Arc<str>>), u32>,
+    known: HashMap<Owner, u32>,
 }
 
 impl Rows {

@@ -9,6 +9,7 @@ mod fault;
 pub mod functions;
 pub mod named;
 mod ordered;
+mod origins;
 pub mod output;
 mod provider;
 mod text;
