@@ -22,7 +22,7 @@ use trailhound::query::{self, QueryOptions};
 use trailhound::schema::EVENTS;
 use trailhound::table::{DataFile, TableSnapshot};
 
-const OPTIONS: QueryOptions = QueryOptions { threads: 1, memory_limit: 4 << 30 };
+const OPTIONS: QueryOptions = QueryOptions::new(1, 4 << 30);
 
 const ORDERS: [(&str, &[&str]); 4] = [
     ("account, actor, time", &["recipientaccountid", "actor", "eventtime", "eventid"]),

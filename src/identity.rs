@@ -33,17 +33,42 @@ pub struct Caller<'a> {
     pub source_identity: Option<&'a str>,
 }
 
+impl Caller<'_> {
+    /// Empty texts stand for absent ones: CloudTrail writes `""` for some of them.
+    fn without_empty(mut self) -> Self {
+        let members = [
+            &mut self.kind,
+            &mut self.principal_id,
+            &mut self.arn,
+            &mut self.account_id,
+            &mut self.user_name,
+            &mut self.invoked_by,
+            &mut self.identity_provider,
+            &mut self.on_behalf_of_user,
+            &mut self.on_behalf_of_store,
+            &mut self.issuer_arn,
+            &mut self.source_identity,
+        ];
+        for member in members {
+            *member = member.filter(|text| !text.is_empty());
+        }
+        self
+    }
+}
+
 /// Writes the actor into `out` (cleared first) and answers whether there is one.
 pub fn actor(caller: &Caller<'_>, out: &mut String) -> bool {
     out.clear();
+    let caller = &caller.without_empty();
     let written = match caller.kind.unwrap_or_default() {
         "Root" => caller.account_id.is_some_and(|account| put(out, &["arn:aws:iam::", account, ":root"])),
         "AssumedRole" => assumed_role(caller, out),
+        // of the rare other types that a session can have, none may put its name into the actor
+        _ if caller.arn.is_some_and(|arn| arn.contains(":assumed-role/")) => assumed_role(caller, out),
         "AWSService" => caller.invoked_by.or(caller.principal_id).is_some_and(|service| put(out, &[service])),
         "AWSAccount" => caller.account_id.or(caller.principal_id).is_some_and(|id| put(out, &["account/", id])),
-        "IdentityCenterUser" => person(caller, out) || named(caller, out),
         "SAMLUser" | "WebIdentityUser" => federated(caller, out),
-        _ => person(caller, out) || named(caller, out),
+        _ => directory_user(caller, out) || named(caller, out),
     };
     if !written {
         out.clear();
@@ -68,7 +93,7 @@ fn assumed_role(caller: &Caller<'_>, out: &mut String) -> bool {
     if !known {
         return named(caller, out);
     }
-    if let Some(person) = person_of_session(caller, out) {
+    if let Some(person) = person(caller, out) {
         out.push('/');
         out.push_str(person);
     }
@@ -85,16 +110,18 @@ fn role_of_session(arn: &str, out: &mut String) -> bool {
 }
 
 /// Identity Center names a session after the user; other federations commonly put the mail address there, and a
-/// source identity always names the origin. Any other session name is chosen freely and often random.
-fn person_of_session<'a>(caller: &Caller<'a>, role: &str) -> Option<&'a str> {
+/// source identity always names the origin. Any other session name is chosen freely and often random. Where a person's
+/// identity is passed on (trusted identity propagation) the session has the person's id in the directory.
+pub fn person<'a>(caller: &Caller<'a>, role: &str) -> Option<&'a str> {
     let session = caller.principal_id.and_then(|id| id.split_once(':')).map(|(_, session)| session);
     let name = role.rsplit('/').next().unwrap_or_default();
     let personal = |session: &&str| name.starts_with("AWSReservedSSO_") || session.contains('@');
-    caller.source_identity.filter(|id| !id.is_empty()).or(session.filter(personal))
+    let named = caller.source_identity.or(session.filter(personal));
+    named.or(caller.on_behalf_of_user)
 }
 
 /// An Identity Center user, whose only stable name is the id in its store.
-fn person(caller: &Caller<'_>, out: &mut String) -> bool {
+fn directory_user(caller: &Caller<'_>, out: &mut String) -> bool {
     match (caller.on_behalf_of_store, caller.on_behalf_of_user) {
         (Some(store), Some(user)) => put(out, &[store, "/", user]),
         _ => false,
@@ -111,7 +138,7 @@ fn federated(caller: &Caller<'_>, out: &mut String) -> bool {
 }
 
 fn named(caller: &Caller<'_>, out: &mut String) -> bool {
-    if let Some(arn) = caller.arn.filter(|arn| !arn.is_empty()) {
+    if let Some(arn) = caller.arn {
         return put(out, &[arn]);
     }
     match (caller.account_id, caller.user_name) {
@@ -184,6 +211,43 @@ mod tests {
             ..of("IdentityCenterUser")
         };
         assert_eq!(named(center).as_deref(), Some("arn:aws:identitystore::111122223333:identitystore/d-1/u-1"));
+    }
+
+    #[test]
+    fn a_session_never_names_the_actor() {
+        let role = named(ROLE);
+        for kind in [Some("Role"), Some("Unknown"), None, Some("")] {
+            assert_eq!(named(Caller { kind, ..ROLE }), role, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_person_whose_identity_is_passed_on_is_seen() {
+        let store = Some("arn:aws:identitystore::111122223333:identitystore/d-1");
+        let passed = Caller { on_behalf_of_user: Some("u-1"), on_behalf_of_store: store, ..ROLE };
+        assert_eq!(named(passed).as_deref(), Some("arn:aws:iam::111122223333:role/web/u-1"));
+    }
+
+    #[test]
+    fn empty_is_absent() {
+        let account =
+            Caller { kind: Some("AWSAccount"), account_id: Some(""), principal_id: Some("AIDA1"), ..Caller::default() };
+        assert_eq!(named(account).as_deref(), Some("account/AIDA1"));
+        let service = Caller {
+            kind: Some("AWSService"),
+            invoked_by: Some(""),
+            principal_id: Some("x.amazonaws.com"),
+            ..Caller::default()
+        };
+        assert_eq!(named(service).as_deref(), Some("x.amazonaws.com"));
+        let failed = Caller {
+            kind: Some("IAMUser"),
+            account_id: Some("111122223333"),
+            user_name: Some("ana"),
+            arn: Some(""),
+            ..Caller::default()
+        };
+        assert_eq!(named(failed).as_deref(), Some("arn:aws:iam::111122223333:user/ana"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! # Layout
 //! Data flows one way: `source -> decode -> parse -> batch -> encode -> lake -> query -> detect -> finding -> sink`.
 //! - L0 vocabulary: [`error`], [`event`], [`schema`], [`table`], [`finding`]
-//! - L1 stages, pure and sync: `decode`, `parse`, `batch`, `encode`, `identity`, `digest`, `detect::{feature, model, verdict}`
+//! - L1 stages, pure and sync: `decode`, `parse`, `batch`, `encode`, `identity`, `session`, `network`, `agent`, `digest`, `detect::{feature, model, verdict}`
 //! - L2 adapters, async, which never see each other: `aws`, `cloudtrail`, `source`, `lake`, `query`, `sink`
 //! - L3 pipelines, which join stages and take `now` as an argument: `ingest`, `verify`, `train`, `detect`, `publish`, `maintain`,
 //!   `run`, `demo`
@@ -11,6 +11,7 @@
 //!
 //! A file imports only from a lower layer; `tests/layering.rs` holds this.
 
+pub mod agent;
 pub mod aws;
 pub mod batch;
 pub mod cloudtrail;
@@ -26,12 +27,14 @@ pub mod identity;
 pub mod ingest;
 pub mod lake;
 pub mod maintain;
+pub mod network;
 pub mod outcome;
 pub mod parse;
 pub mod publish;
 pub mod query;
 pub mod run;
 pub mod schema;
+pub mod session;
 pub mod sink;
 pub mod source;
 pub mod table;

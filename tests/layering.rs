@@ -22,6 +22,9 @@ const LAYERS: &[(&str, u8)] = &[
     ("batch", 1),
     ("encode", 1),
     ("identity", 1),
+    ("session", 1),
+    ("network", 1),
+    ("agent", 1),
     ("digest", 1),
     ("outcome", 1),
     ("aws", 2),
@@ -50,6 +53,7 @@ const SAME_LAYER: &[(&str, &str)] = &[
     ("batch", "parse"),
     ("batch", "identity"),
     ("batch", "outcome"),
+    ("session", "identity"),
     ("encode", "batch"),
     // its tests make their rows from text
     ("encode", "parse"),

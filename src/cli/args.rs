@@ -54,6 +54,13 @@ pub struct GlobalArgs {
     /// Memory for buffers and caches, e.g. 512MiB [default: 512MiB]
     #[arg(long, global = true, env = "TRAILHOUND_MEMORY_LIMIT", value_name = "SIZE")]
     pub memory_limit: Option<Size>,
+    /// AS numbers of addresses, for source_asn and source_org: MMDB, CSV or TSV, gzipped or not (iptoasn.com, DB-IP ASN Lite,
+    /// IPinfo Lite, GeoLite2 ASN)
+    #[arg(long, global = true, env = "TRAILHOUND_ASN_DB", value_name = "FILE")]
+    pub asn_db: Option<PathBuf>,
+    /// AWS's networks, for source_kind: its ip-ranges.json
+    #[arg(long, global = true, env = "TRAILHOUND_AWS_IP_RANGES", value_name = "FILE")]
+    pub aws_ip_ranges: Option<PathBuf>,
     /// Write the run's report there, as JSON
     #[arg(long, global = true, env = "TRAILHOUND_REPORT", value_name = "FILE")]
     pub report: Option<PathBuf>,

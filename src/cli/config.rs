@@ -25,6 +25,10 @@ pub struct FileConfig {
     pub threads: Option<usize>,
     /// `--memory-limit`
     pub memory_limit: Option<Size>,
+    /// `--asn-db`
+    pub asn_db: Option<PathBuf>,
+    /// `--aws-ip-ranges`
+    pub aws_ip_ranges: Option<PathBuf>,
     /// `--log-format`
     pub log_format: Option<super::args::LogFormat>,
     /// SOURCE of `ingest` and `run`

@@ -11,6 +11,7 @@ mod exit;
 mod findings;
 mod ingest;
 mod lake;
+mod networks;
 mod progress;
 mod publish;
 mod query;
@@ -69,8 +70,11 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn start(cli: Cli) -> anyhow::Result<ExitStatus> {
-    let settings = Settings::resolve(cli.global)?;
+    let mut settings = Settings::resolve(cli.global)?;
     start_logging(&settings);
+    if matches!(cli.command, Command::Query(_) | Command::Detect { .. } | Command::Run { .. }) {
+        settings.load_networks()?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(settings.threads).enable_all().build()?;
     runtime.block_on(dispatch(cli.command, &settings))
 }

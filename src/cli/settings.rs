@@ -1,6 +1,7 @@
 //! Resolved settings: flag > environment (both clap's) > file > default.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use trailhound::aws::AwsOptions;
@@ -10,6 +11,7 @@ use trailhound::finding::SeverityBand;
 use trailhound::ingest::{Hashing, IngestOptions, Quarantine, Relist, Until};
 use trailhound::lake::LakeOptions;
 use trailhound::maintain::{MaintainOptions, OptimizeOptions, VacuumOptions};
+use trailhound::network::Networks;
 use trailhound::publish::PublishOptions;
 use trailhound::query::QueryOptions;
 use trailhound::source::{Names, Selection, SourceOptions};
@@ -39,6 +41,10 @@ pub struct Settings {
     pub threads: usize,
     /// Bytes.
     pub memory_limit: u64,
+    /// What the user's files tell of addresses.
+    networks: Option<Arc<Networks>>,
+    asn_db: Option<PathBuf>,
+    aws_ip_ranges: Option<PathBuf>,
     /// Where the run's report goes.
     pub report: Option<PathBuf>,
     /// Form of the diagnostics.
@@ -71,11 +77,23 @@ impl Settings {
             },
             threads,
             memory_limit: args.memory_limit.or(file.memory_limit).map_or(DEFAULT_MEMORY, |size| size.0),
+            networks: None,
+            asn_db: args.asn_db.or_else(|| file.asn_db.clone()),
+            aws_ip_ranges: args.aws_ip_ranges.or_else(|| file.aws_ip_ranges.clone()),
             report: args.report,
             log_format: args.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
             log: args.log,
             file,
         })
+    }
+
+    /// Reads the user's files of networks, for commands that ask the lake.
+    ///
+    /// # Errors
+    /// As [`super::networks::load`].
+    pub fn load_networks(&mut self) -> Result<()> {
+        self.networks = super::networks::load(self.asn_db.as_deref(), self.aws_ip_ranges.as_deref())?;
+        Ok(())
     }
 
     /// The lake to work on.
@@ -100,7 +118,7 @@ impl Settings {
 
     /// Bounds of a query.
     pub fn query(&self) -> QueryOptions {
-        QueryOptions { threads: self.threads, memory_limit: self.memory_limit }
+        QueryOptions { networks: self.networks.clone(), ..QueryOptions::new(self.threads, self.memory_limit) }
     }
 
     /// What is scored.

@@ -183,7 +183,7 @@ impl World {
 }
 
 fn query_options(threads: usize) -> QueryOptions {
-    QueryOptions { threads, memory_limit: 256 << 20 }
+    QueryOptions::new(threads, 256 << 20)
 }
 
 fn with_attack() -> Vec<Event> {

@@ -156,7 +156,7 @@ mod tests {
     }
 
     fn options() -> OptimizeOptions {
-        let options = OptimizeOptions::new(QueryOptions { threads: 1, memory_limit: 1 << 20 });
+        let options = OptimizeOptions::new(QueryOptions::new(1, 1 << 20));
         OptimizeOptions { target_size: 100, ..options }
     }
 

@@ -9,6 +9,7 @@ mod fault;
 pub mod functions;
 pub mod named;
 mod ordered;
+mod origins;
 pub mod output;
 mod provider;
 mod text;
@@ -32,6 +33,7 @@ use futures::TryStreamExt;
 use url::Url;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::network::Networks;
 use crate::table::TableSnapshot;
 
 pub use ordered::ordered;
@@ -44,6 +46,15 @@ pub struct QueryOptions {
     pub threads: usize,
     /// Bytes that sorts, joins and groupings may hold; beyond it they spill to the temporary folder.
     pub memory_limit: u64,
+    /// What the user's files tell of addresses.
+    pub networks: Option<Arc<Networks>>,
+}
+
+impl QueryOptions {
+    /// Options without files of networks.
+    pub const fn new(threads: usize, memory_limit: u64) -> Self {
+        Self { threads, memory_limit, networks: None }
+    }
 }
 
 /// Whether a session may leave anything behind.
@@ -75,7 +86,7 @@ pub fn session_for(snapshots: &[TableSnapshot], options: &QueryOptions, access: 
         // CREATE EXTERNAL TABLE is refused, and it could not work either.
         .with_table_factories(HashMap::new())
         .build();
-    functions::register(&mut state)?;
+    functions::register(&mut state, &options.networks.clone().unwrap_or_default())?;
     let ctx = SessionContext::new_with_state(state);
     for snapshot in snapshots {
         let table = Arc::new(SnapshotTable::new(snapshot)?);

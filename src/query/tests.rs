@@ -83,7 +83,7 @@ fn snapshot(store: InMemory, files: Vec<DataFile>) -> TableSnapshot {
 }
 
 fn options() -> QueryOptions {
-    QueryOptions { threads: 2, memory_limit: 64 << 20 }
+    QueryOptions::new(2, 64 << 20)
 }
 
 /// Two days with two files each.
@@ -342,7 +342,7 @@ async fn values_are_not_sql() {
 
 #[tokio::test]
 async fn too_little_memory_is_a_limit() {
-    let ctx = session(&[], &QueryOptions { threads: 1, memory_limit: 100_000 }).unwrap();
+    let ctx = session(&[], &QueryOptions::new(1, 100_000)).unwrap();
     let sql = "SELECT count(DISTINCT value), array_agg(value) FROM generate_series(1, 1000000)";
     let error = collect(&ctx, sql).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit, "{error}");

@@ -6,6 +6,7 @@ mod deployment;
 mod edge;
 mod exactly_once;
 mod faults;
+mod identity;
 mod ingest;
 mod interop;
 mod lake;

@@ -42,7 +42,7 @@ fn row(finding: &Finding, at: DateTime<Utc>) -> Value {
 }
 
 fn options(minimum_severity: SeverityBand) -> PublishOptions {
-    PublishOptions { minimum_severity, query: QueryOptions { threads: 1, memory_limit: 64 << 20 } }
+    PublishOptions { minimum_severity, query: QueryOptions::new(1, 64 << 20) }
 }
 
 async fn run(lake: &Lake, sink: &Sink, hour: i64) -> PublishReport {

@@ -106,7 +106,7 @@ fn snapshot(folder: &Path, table: &'static Table) -> TableSnapshot {
 fn session(folder: &Path) -> SessionContext {
     let snapshots =
         [&EVENTS, &INSIGHTS, &OBJECTS, &REJECTS, &FINDINGS, &COMPLETENESS].map(|table| snapshot(folder, table));
-    query::session(&snapshots, &QueryOptions { threads: 2, memory_limit: 256 << 20 }).unwrap()
+    query::session(&snapshots, &QueryOptions::new(2, 256 << 20)).unwrap()
 }
 
 fn parameters(name: &str) -> Vec<(String, String)> {
@@ -175,7 +175,7 @@ async fn every_named_query_is_fine_with_an_empty_lake() {
         store: store.clone(),
     };
     let snapshots = [&EVENTS, &INSIGHTS, &OBJECTS, &REJECTS, &FINDINGS, &COMPLETENESS].map(empty);
-    let ctx = query::session(&snapshots, &QueryOptions { threads: 2, memory_limit: 256 << 20 }).unwrap();
+    let ctx = query::session(&snapshots, &QueryOptions::new(2, 256 << 20)).unwrap();
     for query in named::all() {
         let found = result(&ctx, &query.name).await.unwrap_or_else(|error| panic!("{}: {error}", query.name));
         assert_eq!(found.lines().count(), 1, "{}", query.name);
