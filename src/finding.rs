@@ -123,10 +123,25 @@ pub enum Frequency {
 pub enum Scope {
     /// The actor's own past.
     Actor,
+    /// The past of the actors that it is compared with: the same permission set, or roles of its kind.
+    Peers,
     /// The past of everybody in the account.
     Account,
     /// The past of the whole organization.
     Organization,
+}
+
+/// How rare a value is, seen from one side.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rarity {
+    /// Whose past.
+    pub scope: Scope,
+    /// Days of the actor, or actors of the group, that have the value; older days count less.
+    pub seen: f64,
+    /// Of so many.
+    pub of: f64,
+    /// In words.
+    pub frequency: Frequency,
 }
 
 /// One reason for a finding: observed against expected.
@@ -146,6 +161,9 @@ pub struct Factor {
     pub bits: f64,
     /// Share of the finding's score, 0 to 1; the shares of all factors add up to 1.
     pub contribution: f64,
+    /// How rare the value is for the actor, its peers, the account and the organization; empty for what is no value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rarity: Vec<Rarity>,
 }
 
 /// Calls of one API inside a finding.
@@ -172,6 +190,9 @@ pub struct BaselineSpan {
     pub actor_events: u64,
     /// Days with an event of this actor in it.
     pub actor_days: u64,
+    /// Days of the whole baseline, from the first to the last: below a week, trust the score accordingly.
+    #[serde(default)]
+    pub days: u64,
     /// Version of the model files the score came from.
     pub model_version: String,
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, u8)] = &[
     ("detect/mod", 3),
     ("detect/store", 3),
+    ("detect/walk", 3),
     ("detect/workspace", 3),
     ("detect/tests", 3),
     ("detect", 1),

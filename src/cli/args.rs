@@ -385,8 +385,14 @@ pub struct DetectArgs {
     /// First instant not to score [default: now, or the end of the lake's newest day where that is older]
     #[arg(long, env = "TRAILHOUND_TO", value_name = "TIME", value_parser = instant)]
     pub to: Option<DateTime<Utc>>,
-    /// Surprise in bits from which an identity's day is a finding
-    #[arg(long, env = "TRAILHOUND_MIN_SCORE", value_name = "BITS")]
+    /// Only events that had been delivered by then, as the objects' names tell [default: all]
+    #[arg(long, env = "TRAILHOUND_AS_OF", value_name = "TIME", value_parser = instant)]
+    pub as_of: Option<DateTime<Utc>>,
+    /// Alerts that may be raised, e.g. 5/day or 20/week; the threshold is taken from the past weeks [default: 5/day]
+    #[arg(long, env = "TRAILHOUND_BUDGET", value_name = "N/PERIOD", value_parser = budget)]
+    pub budget: Option<f64>,
+    /// Bits from which a story is a finding, instead of a budget
+    #[arg(long, env = "TRAILHOUND_MIN_SCORE", value_name = "BITS", conflicts_with = "budget")]
     pub min_score: Option<f64>,
     /// Exit with 1 where a finding has this severity or a higher one: low, medium, high or critical
     #[arg(long, env = "TRAILHOUND_FAIL_ON", value_name = "SEVERITY")]
@@ -426,6 +432,21 @@ pub struct DemoArgs {
     /// The logs end here [default: the last midnight, UTC]
     #[arg(long, env = "TRAILHOUND_DEMO_END", value_name = "TIME", value_parser = instant)]
     pub end: Option<DateTime<Utc>>,
+}
+
+/// `5`, `5/day`, `20/week`, `60/month` -> alerts a day.
+fn budget(text: &str) -> Result<f64, String> {
+    let (number, period) = text.split_once('/').unwrap_or((text, "day"));
+    let days = match period.trim() {
+        "day" | "d" => 1.0,
+        "week" | "w" => 7.0,
+        "month" => 30.0,
+        other => return Err(format!("unknown period \"{other}\"; use day, week or month")),
+    };
+    match number.trim().parse::<f64>() {
+        Ok(number) if number > 0.0 && number <= 1e6 => Ok(number / days),
+        _ => Err(format!("\"{number}\" is no number of alerts; give e.g. 5/day")),
+    }
 }
 
 /// An instant: RFC 3339, or a day (its beginning in UTC).

@@ -29,6 +29,8 @@ pub struct FileConfig {
     pub asn_db: Option<PathBuf>,
     /// `--aws-ip-ranges`
     pub aws_ip_ranges: Option<PathBuf>,
+    /// `--budget`, as a number of alerts a day
+    pub budget: Option<f64>,
     /// `--log-format`
     pub log_format: Option<super::args::LogFormat>,
     /// SOURCE of `ingest` and `run`

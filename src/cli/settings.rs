@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use trailhound::aws::AwsOptions;
-use trailhound::detect::DetectOptions;
+use trailhound::detect::{Bar, DetectOptions};
 use trailhound::error::{Error, ErrorKind, Result};
 use trailhound::finding::SeverityBand;
 use trailhound::ingest::{Hashing, IngestOptions, Quarantine, Relist, Until};
@@ -124,8 +124,9 @@ impl Settings {
     /// What is scored.
     pub fn detect(&self, args: &DetectArgs) -> DetectOptions {
         let default = DetectOptions::new(self.query());
-        let min_score = args.min_score.unwrap_or(default.min_score);
-        DetectOptions { from: args.from, to: args.to, min_score, ..default }
+        let budget = args.budget.or(self.file.budget).map(Bar::Budget);
+        let bar = args.min_score.map(Bar::Score).or(budget).unwrap_or(default.bar);
+        DetectOptions { from: args.from, to: args.to, as_of: args.as_of, bar, ..default }
     }
 
     /// What is sent.

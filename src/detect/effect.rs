@@ -261,6 +261,11 @@ pub fn resource(api: &str, parameters: &str) -> Option<String> {
     Some(format!("{service}/{name}"))
 }
 
+/// The access key that an answer of STS hands out.
+pub fn issued_key(response: &str) -> Option<&str> {
+    member_text(response, "accessKeyId")
+}
+
 /// The text of a member, or the first one of its array.
 fn member_text<'a>(json: &'a str, member: &str) -> Option<&'a str> {
     let key = format!("\"{member}\":");

@@ -286,13 +286,14 @@ fn product(text: &str) -> String {
 }
 
 /// The features as SQL functions: `profile_of(actor)`, `actor_kind(profile)`, `api_of(eventsource, eventname)`,
-/// `network_of(sourceipaddress)`, `agent_family(useragent)`, and those of `effect`.
+/// `network_of(sourceipaddress)`, `agent_of(useragent)`, `issued_key_of(responseelements)` and those of `effect`.
 pub fn functions() -> Vec<ScalarUDF> {
     vec![
         unary("profile_of", profile),
         unary("actor_kind", |profile| ActorKind::of(profile).as_str().to_owned()),
         unary("network_of", network),
-        unary("agent_family", agent_family),
+        unary("agent_of", agent_family),
+        unary("issued_key_of", |answer| effect::issued_key(answer).unwrap_or_default().to_owned()),
         binary("api_of", api),
         binary("resource_of", |api, parameters| effect::resource(api, parameters).unwrap_or_default()),
         effects_function(),
@@ -320,7 +321,7 @@ fn effects_function() -> ScalarUDF {
 }
 
 /// A function of one text. NULL is [`NONE`]: a call without a user agent is a family of its own.
-fn unary(name: &str, map: fn(&str) -> String) -> ScalarUDF {
+pub fn unary(name: &str, map: fn(&str) -> String) -> ScalarUDF {
     let body = move |arguments: &[ColumnarValue]| -> SqlResult<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(arguments)?;
         let texts = as_string_array(&arrays[0])?;

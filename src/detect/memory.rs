@@ -25,12 +25,12 @@ const HALF_LIFE_DAYS: f64 = 30.0;
 
 /// Actors by which a wider group's share pulls a narrower one's.
 const ACCOUNT_PULL: f64 = 5.0;
-const PEER_PULL: f64 = 3.0;
+const PEER_PULL: f64 = 2.0;
 /// The same for shares of actor-days.
 const DAY_PULL: f64 = 20.0;
 
 /// Actor-days of an imagined organization before the first real one, and how often one of its APIs is used.
-const PRIOR_DAYS: f64 = 20.0;
+const PRIOR_DAYS: f64 = 40.0;
 const PRIOR_RATE: f64 = 0.03;
 
 /// Share of the days on which an actor uses what it uses at all.
@@ -156,6 +156,14 @@ impl Memory {
     /// What is known of an actor.
     pub fn actor(&self, profile: Name) -> Option<&Actor> {
         self.actors.get(&profile)
+    }
+
+    /// The days of all actors, in one order.
+    pub fn all_days(&self, names: &Names) -> Vec<&DayCounts> {
+        let mut actors: Vec<(&str, &Actor)> =
+            self.actors.iter().map(|(profile, actor)| (names.text(*profile), actor)).collect();
+        actors.sort_unstable_by_key(|(profile, _)| *profile);
+        actors.into_iter().flat_map(|(_, actor)| &actor.days).collect()
     }
 
     /// Active days of an actor.

@@ -1,44 +1,66 @@
-//! Detection: which actor-days do not fit their past, and why.
+//! Detection: what does not fit its past, told as stories, and why.
 //!
-//! Owns: the walk over the days of a range, the models in the lake, and the findings written back.
+//! Owns: the days of a range, the models in the lake, and the findings written back.
 //! Refuses: the clock (`now` is an argument) and anything later than the instant that is asked for.
 //! Invariant: a day is scored from the days before it only; the same lake and range give the same findings, byte by
 //! byte, whatever the number of threads.
 
+pub mod cell;
+pub mod counts;
+pub mod effect;
+pub mod explain;
 pub mod feature;
+pub mod memory;
 pub mod model;
-pub mod past;
+pub mod names;
+pub mod place;
 pub mod reference;
 mod rows;
 pub mod score;
 pub mod shape;
+pub mod signal;
 mod store;
+pub mod story;
 pub mod tactic;
 #[cfg(test)]
 mod tests;
 pub mod verdict;
+pub mod walk;
 pub mod workspace;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::lake::Lake;
-use crate::query::{self, QueryOptions};
-use crate::schema;
-use crate::train::{self, TrainReport};
+use crate::query::QueryOptions;
+use crate::train::TrainReport;
 
-use self::past::Past;
-use self::score::Scored;
-use self::shape::ShapeModel;
-use self::workspace::{Carriers, Window, Workspace};
+use self::cell::Cell;
+use self::explain::Explainer;
+use self::names::Name;
+use self::story::{Ruled, Story};
+use self::verdict::{Case, RuleHit, rule_bits};
+use self::walk::{ScoredDay, Walk, midnight_after};
+use self::workspace::Window;
 
-/// Bits from which an actor-day is a finding, unless the options say otherwise. On a synthetic organization of 440
-/// identities and 60,000 events a day this gives a few findings a day.
-pub const DEFAULT_MIN_SCORE: f64 = 25.0;
+/// Alerts a day, unless the options say otherwise.
+pub const DEFAULT_BUDGET: f64 = 5.0;
+
+/// Bits from which a story is a finding while there is too little past to take a threshold from.
+pub const COLD_SCORE: f64 = 18.0;
+
+/// When a story is a finding.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Bar {
+    /// As often as so many stories a day reached in the past weeks.
+    Budget(f64),
+    /// From so many bits on.
+    Score(f64),
+}
 
 /// What to detect.
 #[derive(Debug, Clone)]
@@ -48,16 +70,18 @@ pub struct DetectOptions {
     /// First instant that is not read. By default now. With neither given and no event in the last 24 hours, the
     /// newest day that has events is scored.
     pub to: Option<DateTime<Utc>>,
-    /// Bits from which an actor-day is a finding. Rules (root, logging disabled, attack distributions) always are.
-    pub min_score: f64,
-    /// Threads and memory.
+    /// Only what had been delivered by then, as the names of the objects tell.
+    pub as_of: Option<DateTime<Utc>>,
+    /// When a story is a finding. What a rule names (root, logging disabled, attack distributions) always is.
+    pub bar: Bar,
+    /// Threads, memory, networks.
     pub query: QueryOptions,
 }
 
 impl DetectOptions {
-    /// The default range and threshold.
+    /// The default range and budget.
     pub fn new(query: QueryOptions) -> Self {
-        Self { from: None, to: None, min_score: DEFAULT_MIN_SCORE, query }
+        Self { from: None, to: None, as_of: None, bar: Bar::Budget(DEFAULT_BUDGET), query }
     }
 }
 
@@ -74,6 +98,8 @@ pub struct DetectReport {
     pub actor_days: u64,
     /// Days of past behind the last day scored; below a week, trust the scores accordingly.
     pub baseline_days: u64,
+    /// Bits from which a story of the last day is a finding.
+    pub threshold: f64,
     /// Findings whose content is new or changed, written to the table `findings`.
     pub written: u64,
     /// What bringing the baselines up to date did.
@@ -83,34 +109,35 @@ pub struct DetectReport {
     pub findings: Vec<Finding>,
 }
 
-/// Scores the actor-days of a range, after bringing the baselines up to date, and records the findings in the lake.
+/// Scores the days of a range, bringing the baselines up to date on the way, and records the findings in the lake.
 ///
 /// # Errors
 /// `Usage` where the range is empty, `BadInput` where a model file is broken, and whatever the lake gives.
 pub async fn detect(lake: &Lake, options: &DetectOptions, now: DateTime<Utc>) -> Result<DetectReport> {
-    let train = train::train(lake, &options.query, now).await?;
-    let snapshots = lake.snapshots().await?;
-    let events = snapshots.iter().find(|snapshot| snapshot.name == schema::EVENTS.name);
-    let dates: BTreeSet<NaiveDate> =
-        events.map(|events| train::dates(events).into_keys().collect()).unwrap_or_default();
+    let mut walk = Walk::open(lake, &options.query, now).await?;
+    let dates: BTreeSet<NaiveDate> = walk.dates.keys().copied().collect();
     let windows = windows(options, &dates, now)?;
-    let workspace = Workspace::new(query::session(&snapshots, &options.query)?).await?;
+    let by_date: BTreeMap<NaiveDate, Window> = windows.iter().map(|window| (window.date, *window)).collect();
     let mut report = DetectReport {
         from: windows.first().map(|window| midnight(window.date)),
         to: windows.last().map(|window| window.before),
         days: windows.len() as u64,
         actor_days: 0,
         baseline_days: 0,
+        threshold: 0.0,
         written: 0,
-        train,
+        train: TrainReport::default(),
         findings: Vec::new(),
     };
-    for window in windows {
-        let day = detect_day(lake, &workspace, window, options.min_score).await?;
-        report.actor_days += day.actors;
-        report.baseline_days = day.baseline_days;
-        report.findings.extend(day.findings);
+    let stale = walk.stale().await?;
+    let wanted = by_date.keys().chain(&stale).copied().collect();
+    for date in walk.way(&wanted) {
+        if let Some(window) = by_date.get(&date) {
+            detect_day(lake, &mut walk, *window, options.bar, &mut report).await?;
+        }
+        walk.learn(date, stale.contains(&date)).await?;
     }
+    report.train = TrainReport::of(&walk);
     report.findings.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
     report.written = store::record(lake, &options.query, &report.findings, now).await?;
     Ok(report)
@@ -120,21 +147,18 @@ fn midnight(date: NaiveDate) -> DateTime<Utc> {
     date.and_time(NaiveTime::MIN).and_utc()
 }
 
-fn next_midnight(date: NaiveDate) -> DateTime<Utc> {
-    midnight(date.checked_add_days(Days::new(1)).unwrap_or(NaiveDate::MAX))
-}
-
 /// The days to score: every date with events that the range touches, from its midnight, so that a later run over the
 /// same day sees at least as much.
 fn windows(options: &DetectOptions, dates: &BTreeSet<NaiveDate>, now: DateTime<Utc>) -> Result<Vec<Window>> {
-    let to = options.to.unwrap_or(now);
+    let to = options.to.or(options.as_of).unwrap_or(now);
     let from = options.from.unwrap_or_else(|| to.checked_sub_signed(TimeDelta::hours(24)).unwrap_or(to));
     if from >= to {
         return Err(Error::new(ErrorKind::Usage, format!("the range from {from} to {to} is empty"))
             .hint("give a from before to, for example --from 2026-01-01T00:00:00Z --to 2026-01-02T00:00:00Z"));
     }
-    let window = |date: &NaiveDate| Window { date: *date, before: to.min(next_midnight(*date)) };
-    let touched = |date: &&NaiveDate| midnight(**date) < to && next_midnight(**date) > from;
+    let window =
+        |date: &NaiveDate| Window { date: *date, before: to.min(midnight_after(*date)), as_of: options.as_of };
+    let touched = |date: &&NaiveDate| midnight(**date) < to && midnight_after(**date) > from;
     let found: Vec<Window> = dates.iter().filter(touched).map(window).collect();
     if !found.is_empty() || options.from.is_some() {
         return Ok(found);
@@ -142,45 +166,93 @@ fn windows(options: &DetectOptions, dates: &BTreeSet<NaiveDate>, now: DateTime<U
     Ok(dates.iter().rev().find(|date| midnight(**date) < to).map(window).into_iter().collect())
 }
 
-struct Day {
-    actors: u64,
-    baseline_days: u64,
-    findings: Vec<Finding>,
-}
-
-async fn detect_day(lake: &Lake, workspace: &Workspace, window: Window, min_score: f64) -> Result<Day> {
-    let past = workspace.past(window.date, reference::priors()?).await?;
-    let (version, shape) = store::shape_model(lake, &past).await?;
-    let scored = score_day(workspace, window, &past, &shape).await?;
-    let actors = scored.len() as u64;
-    let flagged: Vec<Scored> = scored.into_iter().filter(|scored| is_finding(scored, min_score)).collect();
-    let findings = explain(workspace, window, &past, &flagged, &version).await?;
-    Ok(Day { actors, baseline_days: past.length_days() as u64, findings })
-}
-
-/// A rule's name holds a colon, a statistic's does not.
-fn is_finding(scored: &Scored, min_score: f64) -> bool {
-    scored.score >= min_score || scored.signals.iter().any(|signal| signal.name.contains(':'))
-}
-
-async fn score_day(workspace: &Workspace, window: Window, past: &Past, shape: &ShapeModel) -> Result<Vec<Scored>> {
-    let (actors, newcomers) = workspace.today(window, past).await?;
-    Ok(actors.iter().map(|today| score::score(past, shape, &newcomers, today)).collect())
-}
-
-async fn explain(
-    workspace: &Workspace,
+/// Scores a day and adds its findings to the report.
+async fn detect_day(
+    lake: &Lake,
+    walk: &mut Walk<'_>,
     window: Window,
-    past: &Past,
-    flagged: &[Scored],
+    bar: Bar,
+    report: &mut DetectReport,
+) -> Result<()> {
+    let (version, shape) = store::shape_model(lake, &walk.memory, &walk.names, window.date).await?;
+    let day = walk.score(window, &|counts| shape.surprise(counts).1).await?;
+    let hits = walk.workspace.rules(window, &mut walk.names).await?;
+    let ruled = ruled(&hits);
+    let threshold = match bar {
+        Bar::Score(score) => score,
+        Bar::Budget(per_day) => walk.memory.threshold(per_day).unwrap_or(COLD_SCORE),
+    };
+    let stories = walk.stories(window, &day, &ruled).await?;
+    let is_finding = |story: &&Story| {
+        story.score >= threshold || story.members.iter().any(|at| ruled.contains_key(&day.scores[*at].profile))
+    };
+    let told: Vec<&Story> = stories.iter().filter(is_finding).collect();
+    report.actor_days += day.scores.len() as u64;
+    report.baseline_days = walk.memory.length_days(window.date).max(0) as u64;
+    report.threshold = threshold;
+    report.findings.extend(tell(walk, window, &day, &hits, &ruled, &told, &version).await?);
+    Ok(())
+}
+
+/// Bits of the rules that each profile hit, each rule once.
+fn ruled(hits: &BTreeMap<Name, Vec<RuleHit>>) -> Ruled {
+    let bits = |hits: &Vec<RuleHit>| {
+        let rules: BTreeSet<&str> = hits.iter().map(|hit| hit.rule.as_str()).collect();
+        rules.into_iter().map(rule_bits).sum()
+    };
+    hits.iter().map(|(profile, hits)| (*profile, bits(hits))).collect()
+}
+
+/// The findings of stories, with their events.
+async fn tell(
+    walk: &Walk<'_>,
+    window: Window,
+    day: &ScoredDay,
+    hits: &BTreeMap<Name, Vec<RuleHit>>,
+    ruled: &Ruled,
+    stories: &[&Story],
     version: &str,
 ) -> Result<Vec<Finding>> {
-    let mut carriers = Carriers::default();
-    flagged.iter().for_each(|scored| carriers.add(&scored.profile, verdict::carriers(scored)));
-    if carriers.is_empty() {
+    let scene = walk.scene(day, ruled);
+    let mut flagged: Vec<(i64, &Cell, i64)> = Vec::new();
+    for (number, story) in stories.iter().enumerate() {
+        let mut weights = scene.evidence(story);
+        add_rules(walk, day, hits, story, &mut weights);
+        flagged.extend(weights.into_iter().map(|(at, millibits)| (number as i64, &day.cells[at], millibits)));
+    }
+    if flagged.is_empty() {
         return Ok(Vec::new());
     }
-    let evidence: BTreeMap<_, _> = workspace.evidence(window, &carriers).await?;
-    let finding = |scored: &Scored| verdict::finding(scored, evidence.get(&scored.profile)?, past, version);
-    Ok(flagged.iter().filter_map(finding).collect())
+    let evidence = walk.workspace.evidence(window, &flagged, &walk.names).await?;
+    let finding = |(number, story): (usize, &&Story)| {
+        let members: Vec<_> = story.members.iter().map(|at| &day.scores[*at]).collect();
+        let rules = members.iter().filter_map(|score| hits.get(&score.profile)).flatten().cloned().collect();
+        let explainer = Explainer { memory: &walk.memory, names: &walk.names, date: window.date };
+        let case = Case { members, score: story.score, rules, explainer, model_version: version };
+        verdict::finding(&case, evidence.get(&(number as i64))?)
+    };
+    Ok(stories.iter().enumerate().filter_map(finding).collect())
+}
+
+/// The cells that rules name carry the story, too; where a rule is most of it, they alone do.
+fn add_rules(
+    walk: &Walk<'_>,
+    day: &ScoredDay,
+    hits: &BTreeMap<Name, Vec<RuleHit>>,
+    story: &Story,
+    weights: &mut BTreeMap<usize, i64>,
+) {
+    for score in story.members.iter().map(|at| &day.scores[*at]) {
+        let Some(hits) = hits.get(&score.profile) else { continue };
+        let bits: f64 = hits.iter().map(|hit| rule_bits(&hit.rule)).fold(0.0, f64::max);
+        if score.best.score < story::LEAST_SCORE {
+            weights.retain(|at, _| day.cells[*at].profile != score.profile);
+        }
+        let named = |cell: &Cell| {
+            cell.profile == score.profile && hits.iter().any(|hit| hit.api == walk.names.text(cell.api))
+        };
+        for (at, _) in day.cells.iter().enumerate().filter(|(_, cell)| named(cell)) {
+            *weights.entry(at).or_default() += (bits * 1000.0) as i64;
+        }
+    }
 }

@@ -1,107 +1,19 @@
 //! Statistics of surprise: probabilities in, bits out.
 //!
-//! Owns: the three distributions of the detector (which value is new, how much new there is in a day, how much there is
-//! of anything) and nothing about CloudTrail.
+//! Owns: bits, trust in a short past, and the distribution of daily counts; nothing about CloudTrail.
 //! Refuses: state and I/O. Invariant: every function answers a finite number of bits, 0 or more, for any input.
-
-/// Pseudo-actors by which the organization's rate of a value pulls an account's rate.
-pub const PULL: f64 = 5.0;
-
-/// Pseudo-users of a value that nobody ever used (Krichevsky-Trofimov would be 0.5; values are many, so less).
-pub const UNSEEN: f64 = 0.3;
-
-/// Past days that a kind's habits count for against an actor's own.
-const PRIOR_DAYS: f64 = 6.0;
-
-/// Days without anything new that a kind's mean of new bits counts for.
-const PRIOR_BITS: f64 = 4.0;
-
-/// Smallest mean of new bits on a day with something new: a tail steeper than this is not believable from few days.
-const LEAST_MEAN_BITS: f64 = 2.5;
 
 /// Days of an actor's past at which its own habits and its surroundings weigh the same.
 const TRUST_DAYS: f64 = 3.0;
-
-/// Who used a value before, and how many there are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Users {
-    /// Actors of the account that used it.
-    pub account: i64,
-    /// Actors of the account.
-    pub account_actors: i64,
-    /// Actors of the organization that used it.
-    pub organization: i64,
-    /// Actors of the organization.
-    pub organization_actors: i64,
-}
-
-/// How usual a value is before anybody is known to use it, in users of one imagined actor more.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Base(pub f64);
-
-/// Probability that an actor of the account uses the value, smoothed towards the organization's rate: what a
-/// Dirichlet prior over {used, not used} with the parent's rate as mean gives, level by level. The actor's own level is
-/// [`Exposure`]: the mass it gives to values it never used.
-pub fn backoff(users: Users, base: Base) -> f64 {
-    let organization = (users.organization as f64 + base.0) / (users.organization_actors as f64 + 1.0);
-    let rate = (users.account as f64 + PULL * organization) / (users.account_actors as f64 + PULL);
-    rate.clamp(1e-12, 1.0)
-}
 
 /// -log2 of a probability, finite for 0.
 pub fn bits(probability: f64) -> f64 {
     -probability.clamp(1e-300, 1.0).log2()
 }
 
-/// How much an actor, or all actors of a kind, met new values in the past. Days count less the older they are.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Exposure {
-    /// Days on which something new could have been met.
-    pub days: f64,
-    /// Days on which it was.
-    pub new_days: f64,
-    /// Bits of all that was new.
-    pub bits: f64,
-}
-
-impl Exposure {
-    /// Adds another past.
-    pub fn add(&mut self, other: Self) {
-        self.days += other.days;
-        self.new_days += other.new_days;
-        self.bits += other.bits;
-    }
-}
-
-/// Habit of meeting new values: probability of a day with any, and mean bits on such a day.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Habit {
-    /// Probability that a day has something new.
-    pub rate: f64,
-    /// Mean bits of what is new, on a day that has something new.
-    pub mean_bits: f64,
-}
-
-impl Habit {
-    /// Posterior of a past on top of a prior: Beta for the rate, Gamma for the mean.
-    pub fn learn(self, past: Exposure) -> Self {
-        let rate = (past.new_days + PRIOR_DAYS * self.rate) / (past.days + PRIOR_DAYS);
-        let mean_bits = (past.bits + PRIOR_BITS * self.mean_bits) / (past.new_days + PRIOR_BITS);
-        Self { rate: rate.clamp(1e-6, 1.0), mean_bits: mean_bits.max(LEAST_MEAN_BITS) }
-    }
-
-    /// Surprise of a day with `new_bits` of new values: P(any) times an exponential tail of the amount.
-    pub fn surprise(self, new_bits: f64) -> f64 {
-        if new_bits <= 0.0 {
-            return 0.0;
-        }
-        bits(self.rate) + new_bits / (self.mean_bits.max(LEAST_MEAN_BITS) * std::f64::consts::LN_2)
-    }
-}
-
 /// Weight of an actor's own past, 0 (none) to nearly 1: a new actor is not an attack by itself.
-pub fn trust(days: usize) -> f64 {
-    days as f64 / (days as f64 + TRUST_DAYS)
+pub fn trust(days: f64) -> f64 {
+    days / (days + TRUST_DAYS)
 }
 
 /// Daily counts of something: mean and dispersion (variance = mean + dispersion * mean²).
@@ -124,6 +36,21 @@ impl Level {
         let own = if own_mean > 0.0 { ((variance - own_mean) / own_mean.powi(2)).max(0.0) } else { self.dispersion };
         let dispersion = (n * own + 6.0 * self.dispersion) / (n + 6.0);
         Self { mean, dispersion: dispersion.max(0.1) }
+    }
+
+    /// The least count that at most `p` of the days reach.
+    pub fn quantile(self, p: f64) -> f64 {
+        let rare = |count: f64| self.tail_bits(count) >= bits(p);
+        let mut high = 1.0;
+        while !rare(high) && high < 1e12 {
+            high *= 2.0;
+        }
+        let mut low = 0.0;
+        while high - low > 1.0 {
+            let middle = f64::floor((low + high) / 2.0);
+            if rare(middle) { high = middle } else { low = middle }
+        }
+        high
     }
 
     /// -log2 P(X >= count) under the Gamma-Poisson (negative binomial) predictive.
@@ -203,29 +130,9 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn backoff_goes_from_the_account_to_the_organization() {
-        let users =
-            |account, organization| Users { account, account_actors: 20, organization, organization_actors: 400 };
-        let backoff = |users| backoff(users, Base(UNSEEN));
-        assert!(backoff(users(10, 10)) > backoff(users(0, 200)));
-        assert!(backoff(users(0, 200)) > backoff(users(0, 0)));
-        let empty = backoff(Users::default());
-        assert!((empty - UNSEEN).abs() < 1e-9, "without a past nothing is rare: {empty}");
-    }
-
-    #[test]
-    fn an_explorer_is_less_surprising_than_a_creature_of_habit() {
-        let prior = Habit { rate: 0.3, mean_bits: 8.0 };
-        let explorer = prior.learn(Exposure { days: 20.0, new_days: 18.0, bits: 300.0 });
-        let steady = prior.learn(Exposure { days: 20.0, new_days: 0.0, bits: 0.0 });
-        assert!(steady.surprise(8.0) > explorer.surprise(8.0) + 3.0);
-        assert_eq!(steady.surprise(0.0), 0.0);
-    }
-
-    #[test]
     fn trust_grows_with_days() {
-        assert_eq!(trust(0), 0.0);
-        assert!(trust(3) == 0.5 && trust(30) > 0.9);
+        assert_eq!(trust(0.0), 0.0);
+        assert!(trust(3.0) == 0.5 && trust(30.0) > 0.9);
     }
 
     #[test]
@@ -247,6 +154,13 @@ mod tests {
         assert!(prior.learn(&[]).tail_bits(100.0) < 5.0);
     }
 
+    #[test]
+    fn a_quantile_is_where_the_tail_falls_below() {
+        let level = Level { mean: 3.0, dispersion: 1.0 };
+        let high = level.quantile(0.025);
+        assert!(level.tail_bits(high) >= bits(0.025) && level.tail_bits(high - 1.0) < bits(0.025));
+    }
+
     proptest! {
         #[test]
         fn bits_are_finite_and_grow_with_the_count(mean in 0.0f64..1e7, dispersion in 0.0f64..50.0, count in 0.0f64..1e8) {
@@ -254,12 +168,6 @@ mod tests {
             let (here, there) = (level.tail_bits(count), level.tail_bits(count * 2.0 + 1.0));
             prop_assert!(here.is_finite() && here >= 0.0);
             prop_assert!(there + 1e-6 >= here, "{here} {there}");
-        }
-
-        #[test]
-        fn more_users_are_less_surprising(a in 0i64..50, extra in 0i64..50, n in 50i64..500) {
-            let users = |k| Users { account: k, account_actors: 100, organization: k, organization_actors: n };
-            prop_assert!(backoff(users(a + extra), Base(UNSEEN)) >= backoff(users(a), Base(UNSEEN)));
         }
     }
 }

@@ -29,6 +29,11 @@ impl Names {
         name
     }
 
+    /// The name of a text that is numbered already.
+    pub fn find(&self, text: &str) -> Option<Name> {
+        self.numbers.get(text).copied()
+    }
+
     /// The text of a name.
     pub fn text(&self, name: Name) -> &str {
         &self.texts[name.0 as usize]

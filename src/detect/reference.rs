@@ -1,26 +1,16 @@
-//! What is known before anything is known: the reference parameters shipped in `models/reference`.
+//! What is known before anything is known: the reference shape shipped in `models/reference`.
 //!
 //! Owns: reading them, and writing them anew from a described organization (`models/README.md` tells how).
-//! Refuses: learning from a user's lake; that is the baselines' part. Invariant: the files in the repository are what
-//! the generator here writes, byte by byte (a test compares).
+//! Refuses: learning from a user's lake; that is the baselines' part. Invariant: the file in the repository is what
+//! the generator here writes (a test compares).
 
-use super::past::Priors;
 use super::shape::ShapeModel;
 use crate::error::Result;
 
-const PRIORS: &str = include_str!("../../models/reference/priors.json");
 const SHAPE: &str = include_str!("../../models/reference/shape.json");
 
 /// Version that findings name when the reference shape model scored them.
 pub const VERSION: &str = "reference/1";
-
-/// The shipped priors.
-///
-/// # Errors
-/// `BadInput` where the file that was compiled in is broken.
-pub fn priors() -> Result<Priors> {
-    Priors::from_json("models/reference/priors.json", PRIORS.as_bytes())
-}
 
 /// The shipped shape model.
 ///
@@ -32,7 +22,6 @@ pub fn shape() -> Result<ShapeModel> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::path::Path;
 
     use chrono::{Days, NaiveDate};
@@ -40,38 +29,8 @@ mod tests {
     use rand::{Rng, SeedableRng};
 
     use super::*;
-    use crate::detect::feature::{ActorKind, Feature};
-    use crate::detect::model::{Habit, Level};
-    use crate::detect::past::{DayCounts, KindPrior, Volume};
+    use crate::detect::counts::{Count, DayCounts};
     use crate::detect::shape::Training;
-
-    /// Habits assumed before the first lake was seen: people explore, programs do what they were written for.
-    fn described() -> Priors {
-        let kind = |rates: [f64; 9], calls: f64, apis: f64| {
-            let mean_bits = [8.0, 5.0, 5.0, 6.0, 6.0, 5.0, 5.0, 4.0, 2.5];
-            let habit =
-                |i: usize| (Feature::NOVELTY[i].as_str().to_owned(), Habit { rate: rates[i], mean_bits: mean_bits[i] });
-            let level = |volume: Volume, mean| (volume.as_str().to_owned(), Level { mean, dispersion: 1.0 });
-            KindPrior {
-                habits: (0..9).map(habit).collect(),
-                levels: [level(Volume::Calls, calls), level(Volume::Apis, apis), level(Volume::Denied, 0.3)].into(),
-            }
-        };
-        Priors {
-            schema_version: Priors::SCHEMA_VERSION,
-            learned_from: "a described organization, see models/README.md".to_owned(),
-            kinds: BTreeMap::from([
-                (
-                    ActorKind::Person.as_str().to_owned(),
-                    kind([0.4, 0.1, 0.04, 0.1, 0.05, 0.05, 0.05, 0.03, 0.2], 60.0, 15.0),
-                ),
-                (
-                    ActorKind::Workload.as_str().to_owned(),
-                    kind([0.05, 0.02, 0.01, 0.05, 0.02, 0.01, 0.03, 0.01, 0.1], 100.0, 5.0),
-                ),
-            ]),
-        }
-    }
 
     /// 40 people and 60 programs over 30 days: volumes are lognormal, everything else follows from the volume.
     fn described_days() -> Vec<DayCounts> {
@@ -94,20 +53,19 @@ mod tests {
         let mut upto = |most: f64| rng.random_range(0.5f64..1.0).mul_add(most, 0.0).round() as i64;
         let apis = if person { calls.powf(0.7) } else { calls.ln() + 1.0 };
         let failed = upto(calls * 0.05);
-        DayCounts {
-            date,
-            calls: calls.round() as i64,
-            apis: upto(apis).max(1),
-            services: upto(apis / 3.0).max(1),
-            regions: upto(2.0).max(1),
-            networks: upto(if person { 2.0 } else { 4.0 }).max(1),
-            agents: upto(2.0).max(1),
-            accounts: upto(if person { 3.0 } else { 1.0 }).max(1),
-            hours: upto(calls.sqrt().min(if person { 10.0 } else { 24.0 })).max(1),
-            denied: failed / 2,
-            failed,
-            writes: upto(calls * 0.4),
-        }
+        let mut counts = DayCounts::empty(date);
+        counts.set(Count::Calls, calls.round() as i64);
+        counts.set(Count::Apis, upto(apis).max(1));
+        counts.set(Count::Services, upto(apis / 3.0).max(1));
+        counts.set(Count::Regions, upto(2.0).max(1));
+        counts.set(Count::Networks, upto(if person { 2.0 } else { 4.0 }).max(1));
+        counts.set(Count::Agents, upto(2.0).max(1));
+        counts.set(Count::Accounts, upto(if person { 3.0 } else { 1.0 }).max(1));
+        counts.set(Count::Hours, upto(calls.sqrt().min(if person { 10.0 } else { 24.0 })).max(1));
+        counts.set(Count::Denied, failed / 2);
+        counts.set(Count::Failed, failed);
+        counts.set(Count::Writes, upto(calls * 0.4));
+        counts
     }
 
     /// Writes the files when `TRAILHOUND_WRITE_REFERENCE` is set, and compares them with the repository's in any case.
@@ -116,18 +74,14 @@ mod tests {
         let days = described_days();
         let to = days.iter().map(|day| day.date).max().unwrap() + Days::new(1);
         let shape = ShapeModel::fit(&Training::new(days.iter(), to).unwrap()).unwrap().to_json();
-        let priors = serde_json::to_string_pretty(&described()).unwrap() + "\n";
         if std::env::var_os("TRAILHOUND_WRITE_REFERENCE").is_some() {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/reference");
-            std::fs::write(folder.join("priors.json"), &priors).unwrap();
             std::fs::write(folder.join("shape.json"), &shape).unwrap();
             return;
         }
-        assert_eq!(priors, PRIORS);
         let (made, kept) = (ShapeModel::from_json("made", shape.as_bytes()).unwrap(), super::shape().unwrap());
         assert_eq!(made.rows, kept.rows);
         let difference = (made.usual_error() - kept.usual_error()).abs();
         assert!(difference < 1e-6, "the reference shape differs by {difference}; see models/README.md");
-        assert!(super::priors().is_ok());
     }
 }

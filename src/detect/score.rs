@@ -32,19 +32,19 @@ const OWN_EXCESS: f64 = 6.0;
 
 /// Bits of a strange place from which its user is taken for a stranger, whose deeds are held against what the
 /// organization does, not against the actor's habits; and how much of that counts.
-const STRANGER: f64 = 10.0;
-const STRANGER_WEIGHT: f64 = 0.9;
+const STRANGER: f64 = 7.0;
+const STRANGER_WEIGHT: f64 = 1.0;
 
 /// Each further value of a signal, and each further signal, counts less: they tell mostly the same.
-const NEXT_VALUE: f64 = 0.3;
+const NEXT_VALUE: f64 = 0.25;
 const NEXT_CONTEXT: f64 = 0.6;
 const NEXT_DEED: f64 = 0.7;
 
 /// Bits of a signal that are not worth a word.
-const SIGNAL_FLOOR: f64 = 1.5;
+const SIGNAL_FLOOR: f64 = 1.4;
 
 /// Weight of a strange place and strange deeds coming together.
-const JOINT: f64 = 0.5;
+const JOINT: f64 = 0.75;
 
 /// Bits of a shape from which it counts: one day in sixteen.
 const SHAPE_FLOOR: f64 = 4.0;
@@ -321,7 +321,10 @@ impl Scorer<'_> {
         values.extend(summed(&deeds));
         values.extend(self.volumes(&counts));
         facts.extend(deeds);
-        facts.sort_by(|a, b| b.bits.total_cmp(&a.bits).then_with(|| (a.feature, a.value).cmp(&(b.feature, b.value))));
+        let text = |fact: &Fact| self.day.names.text(fact.value);
+        facts.sort_by(|a, b| {
+            b.bits.total_cmp(&a.bits).then_with(|| (a.feature, text(a)).cmp(&(b.feature, text(b))))
+        });
         self.weigh(unit, values, facts, counts)
     }
 

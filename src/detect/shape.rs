@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::model::bits;
-use super::past::DayCounts;
+use super::counts::{Count, DayCounts};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Version of the file's layout and of the vector's meaning.
@@ -102,20 +102,8 @@ impl Training {
 
 /// The vector of an actor-day.
 fn vector(day: &DayCounts) -> [f64; NAMES.len()] {
-    [
-        day.calls,
-        day.apis,
-        day.services,
-        day.regions,
-        day.networks,
-        day.agents,
-        day.accounts,
-        day.hours,
-        day.denied,
-        day.failed,
-        day.writes,
-    ]
-    .map(|count| (count.max(0) as f64).ln_1p())
+    let members: [Count; NAMES.len()] = std::array::from_fn(|at| Count::ALL[at]);
+    members.map(|count| (day.get(count).max(0) as f64).ln_1p())
 }
 
 impl ShapeModel {
@@ -261,7 +249,17 @@ pub(super) mod tests {
 
     pub fn day(calls: i64, apis: i64, denied: i64) -> DayCounts {
         let date = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap();
-        DayCounts { date, calls, apis, denied, failed: denied, services: 3, hours: 8, ..DayCounts::empty(date) }
+        let mut counts = DayCounts::empty(date);
+        let numbers = [
+            (Count::Calls, calls),
+            (Count::Apis, apis),
+            (Count::Denied, denied),
+            (Count::Failed, denied),
+            (Count::Services, 3),
+            (Count::Hours, 8),
+        ];
+        numbers.into_iter().for_each(|(count, number)| counts.set(count, number));
+        counts
     }
 
     fn model() -> ShapeModel {

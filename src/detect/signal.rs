@@ -104,30 +104,33 @@ impl Signal {
     /// an attacker needs and people rarely do counts more, what varies with everyday work less.
     pub fn weight(self) -> f64 {
         match self {
-            Self::Network | Self::Place => 1.0,
-            Self::Agent => 0.45,
-            Self::Region => 0.5,
+            Self::Network => 1.2,
+            Self::Place => 1.0,
+            Self::Agent => 0.7,
+            Self::Region => 0.7,
             Self::Account => 0.6,
-            Self::Hour => 0.4,
-            Self::TwoNetworks => 0.5,
+            Self::Hour => 0.5,
+            Self::TwoNetworks => 0.25,
             Self::Calls => 0.2,
             Self::Apis => 0.3,
-            Self::Denied | Self::Resources => 0.4,
+            Self::Denied => 0.65,
+            Self::Resources => 0.4,
             Self::Objects | Self::Resource => 0.5,
             Self::Shape => 0.2,
-            Self::Consequence => 1.2,
+            Self::Consequence => 1.0,
             Self::Api(tactic) => match tactic {
-                Tactic::Discovery | Tactic::DiscoveryS3 => 0.6,
+                Tactic::Discovery | Tactic::DiscoveryS3 => 0.4,
                 Tactic::InitialAccess
                 | Tactic::ExfiltrationS3
                 | Tactic::ImpactS3Permission
                 | Tactic::ImpactS3Delete => 1.0,
                 Tactic::DefenseEvasion => 1.4,
-                Tactic::CredentialAccess
-                | Tactic::Persistence
+                Tactic::CredentialAccess => 1.05,
+                Tactic::Persistence
                 | Tactic::PrivilegeEscalation
                 | Tactic::Exfiltration => 1.2,
-                Tactic::Impact | Tactic::ImpactS3Write => 0.8,
+                Tactic::Impact => 0.6,
+                Tactic::ImpactS3Write => 0.8,
             },
         }
     }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
-use super::past::Past;
+use super::memory::Memory;
+use super::names::Names;
 use super::reference;
 use super::rows::Texts;
 use super::shape::{ShapeModel, Training};
@@ -25,16 +26,21 @@ use crate::schema;
 ///
 /// # Errors
 /// `BadInput` where the file is of another version, cut short or altered; whatever the lake gives.
-pub async fn shape_model(lake: &Lake, past: &Past) -> Result<(String, ShapeModel)> {
-    let days = past.actors.values().flat_map(|actor| &actor.days);
-    let Some(training) = Training::new(days, past.to) else {
+pub async fn shape_model(
+    lake: &Lake,
+    memory: &Memory,
+    names: &Names,
+    date: NaiveDate,
+) -> Result<(String, ShapeModel)> {
+    let days = memory.all_days(names);
+    let Some(training) = Training::new(days.into_iter(), date) else {
         return Ok((reference::VERSION.to_owned(), reference::shape()?));
     };
-    let version = format!("shape-{}", past.to);
+    let version = format!("shape-{date}");
     let path = format!("models/{version}/shape.json");
     if let Some(text) = lake.read_file(&path).await? {
         let kept = ShapeModel::from_json(&path, &text)?;
-        if kept.trained_to == past.to && kept.training_digest == training.digest() {
+        if kept.trained_to == date && kept.training_digest == training.digest() {
             return Ok((version, kept));
         }
     }

@@ -45,53 +45,101 @@ pub struct Story {
 /// Who made a key: profile by access key.
 pub type Makers = HashMap<Name, Name>;
 
-/// Actors that can be a story at all: AWS itself is not.
-pub fn is_candidate(score: &ActorScore, names: &Names) -> bool {
-    score.best.score >= LEAST_SCORE && ActorKind::of(names.text(score.profile)) != ActorKind::Service
+/// Bits that rules add to what an actor did, by profile: such an actor is a story whatever its score.
+pub type Ruled = BTreeMap<Name, f64>;
+
+/// A day as its stories are made from.
+pub struct Scene<'a> {
+    /// Every actor of the day.
+    pub scores: &'a [ActorScore],
+    /// The day's cells.
+    pub cells: &'a [Cell],
+    /// What was known before.
+    pub memory: &'a Memory,
+    /// The texts.
+    pub names: &'a Names,
+    /// What rules say.
+    pub ruled: &'a Ruled,
 }
 
-/// Keys whose maker would join a candidate to another story.
-pub fn keys(scores: &[ActorScore], cells: &[Cell], names: &Names) -> BTreeSet<String> {
-    let candidates = scores.iter().filter(|score| is_candidate(score, names));
-    let keys = candidates.flat_map(|score| score.best.cells.iter().map(|at| names.text(cells[*at].key)));
-    keys.filter(|key| !key.is_empty()).map(str::to_owned).collect()
-}
-
-/// Joins a day's candidates into stories, the highest score first.
-pub fn stories(scores: &[ActorScore], cells: &[Cell], memory: &Memory, names: &Names, makers: &Makers) -> Vec<Story> {
-    let mut order: Vec<usize> = (0..scores.len()).filter(|at| is_candidate(&scores[*at], names)).collect();
-    let rank = |a: &usize, b: &usize| scores[*b].best.score.total_cmp(&scores[*a].best.score).then_with(|| a.cmp(b));
-    order.sort_by(rank);
-    let links: Vec<Links> = order.iter().map(|at| Links::of(&scores[*at], cells, memory, names, makers)).collect();
-    let mut taken = vec![false; order.len()];
-    let mut stories = Vec::new();
-    for first in 0..order.len() {
-        if taken[first] {
-            continue;
-        }
-        let mut group = vec![first];
-        taken[first] = true;
-        let mut next = 0;
-        while next < group.len() {
-            for other in first + 1..order.len() {
-                if !taken[other] && links[group[next]].join(&links[other]) {
-                    taken[other] = true;
-                    group.push(other);
-                }
-            }
-            next += 1;
-        }
-        group.sort_unstable();
-        stories.push(story(group.into_iter().map(|at| order[at]).collect(), scores));
+impl Scene<'_> {
+    fn bits(&self, at: usize) -> f64 {
+        let score = &self.scores[at];
+        score.best.score + self.ruled.get(&score.profile).copied().unwrap_or(0.0)
     }
-    stories.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.members.cmp(&b.members)));
-    stories
+
+    /// Actors that can be a story at all, the most unusual first; AWS itself is none.
+    fn candidates(&self) -> Vec<usize> {
+        let can = |at: &usize| {
+            self.bits(*at) >= LEAST_SCORE
+                && ActorKind::of(self.names.text(self.scores[*at].profile)) != ActorKind::Service
+        };
+        let mut order: Vec<usize> = (0..self.scores.len()).filter(can).collect();
+        let text = |at: usize| self.names.text(self.scores[at].profile);
+        order.sort_by(|a, b| self.bits(*b).total_cmp(&self.bits(*a)).then_with(|| text(*a).cmp(text(*b))));
+        order
+    }
+
+
+    /// Keys whose maker would join a candidate to another story.
+    pub fn keys(&self) -> BTreeSet<String> {
+        let units = self.candidates().into_iter().flat_map(|at| &self.scores[at].best.cells);
+        let keys = units.map(|at| self.names.text(self.cells[*at].key));
+        keys.filter(|key| !key.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// Joins the candidates into stories, the highest score first.
+    pub fn stories(&self, makers: &Makers) -> Vec<Story> {
+        let order = self.candidates();
+        let links: Vec<Links> = order.iter().map(|at| Links::of(self, *at, makers)).collect();
+        let mut taken = vec![false; order.len()];
+        let mut stories = Vec::new();
+        for first in 0..order.len() {
+            if !taken[first] {
+                let group = gather(first, &links, &mut taken);
+                stories.push(self.story(group.into_iter().map(|at| order[at]).collect()));
+            }
+        }
+        let text = |story: &Story| self.names.text(self.scores[story.members[0]].profile);
+        stories.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| text(a).cmp(text(b))));
+        stories
+    }
+
+    fn story(&self, members: Vec<usize>) -> Story {
+        let more = members[1..].iter().take(MEMBERS).map(|at| (self.bits(*at) - LEAST_SCORE) * NEXT_MEMBER);
+        Story { score: round(self.bits(members[0]) + more.sum::<f64>()), members }
+    }
+
+    /// The cells that carry a story, with their weight in thousandths of a bit.
+    pub fn evidence(&self, story: &Story) -> BTreeMap<usize, i64> {
+        let least = self.bits(story.members[0]) * MEMBER_SHARE;
+        let members = story.members.iter().filter(|at| self.bits(**at) >= least);
+        let mut weights: BTreeMap<usize, i64> = BTreeMap::new();
+        for unit in members.map(|at| &self.scores[*at].best) {
+            for (at, bits) in carriers(unit, self.cells) {
+                *weights.entry(at).or_default() += (bits * 1000.0).round() as i64;
+            }
+        }
+        weights
+    }
 }
 
-fn story(members: Vec<usize>, scores: &[ActorScore]) -> Story {
-    let best = |at: &usize| scores[*at].best.score;
-    let more: f64 = members[1..].iter().take(MEMBERS).map(|at| (best(at) - LEAST_SCORE) * NEXT_MEMBER).sum();
-    Story { score: round(best(&members[0]) + more), members }
+/// All that is joined to the first, directly or not.
+fn gather(first: usize, links: &[Links], taken: &mut [bool]) -> Vec<usize> {
+    let mut group = vec![first];
+    taken[first] = true;
+    let mut next = 0;
+    while next < group.len() {
+        for other in first + 1..links.len() {
+            if !taken[other] && links[group[next]].join(&links[other]) {
+                taken[other] = true;
+                group.push(other);
+            }
+        }
+        next += 1;
+    }
+    group.sort_unstable();
+    group
 }
 
 /// What joins an actor's unit to others.
@@ -102,8 +150,9 @@ struct Links {
 }
 
 impl Links {
-    fn of(score: &ActorScore, cells: &[Cell], memory: &Memory, names: &Names, makers: &Makers) -> Self {
-        let unit = || score.best.cells.iter().map(|at| &cells[*at]);
+    fn of(scene: &Scene<'_>, at: usize, makers: &Makers) -> Self {
+        let (memory, names, score) = (scene.memory, scene.names, &scene.scores[at]);
+        let unit = || score.best.cells.iter().map(|at| &scene.cells[*at]);
         let public = |cell: &&Cell| names.text(cell.address).parse::<std::net::IpAddr>().is_ok();
         let rare = |cell: &&Cell| memory.users(Feature::Prefix, cell.prefix) <= RARE_USERS;
         let private = |cell: &&Cell| names.text(cell.place.network) == "private";
@@ -122,19 +171,6 @@ impl Links {
             || other.makers.contains(&self.profile)
             || self.addresses.intersection(&other.addresses).next().is_some()
     }
-}
-
-/// The cells that carry a story, with their weight in thousandths of a bit.
-pub fn evidence(story: &Story, scores: &[ActorScore], cells: &[Cell]) -> BTreeMap<usize, i64> {
-    let best = scores[story.members[0]].best.score;
-    let members = story.members.iter().map(|at| &scores[*at].best).filter(|unit| unit.score >= best * MEMBER_SHARE);
-    let mut weights: BTreeMap<usize, i64> = BTreeMap::new();
-    for unit in members {
-        for (at, bits) in carriers(unit, cells) {
-            *weights.entry(at).or_default() += (bits * 1000.0).round() as i64;
-        }
-    }
-    weights
 }
 
 fn carriers(unit: &Scored, cells: &[Cell]) -> Vec<(usize, f64)> {

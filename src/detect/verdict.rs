@@ -9,22 +9,23 @@ use std::fmt::Write;
 use arrow::array::RecordBatch;
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 
-use super::feature::Feature;
-use super::past::Past;
+use super::counts::Count;
+use super::explain::{Beside, Explainer, words};
+use super::names::Names;
 use super::rows::{Numbers, Texts};
-use super::score::{Scored, Signal};
+use super::score::{ActorScore, Scored};
 use super::tactic::{Intent, intent};
 use crate::error::Result;
-use crate::finding::{ApiCalls, BaselineSpan, Factor, Finding, FindingId, SeverityBand};
+use crate::finding::{ApiCalls, BaselineSpan, Finding, FindingId, SeverityBand};
 
 /// Events listed in a finding at most: those that carry the most surprise.
-pub const EVENT_LIMIT: usize = 1000;
+pub const EVENT_LIMIT: usize = 200;
 
-/// Factors listed for one signal at most; the rest is summed in one more.
-const PARTS_LIMIT: usize = 8;
+/// Events listed of one cell at most: like calls of one hour say the same.
+pub const CELL_LIMIT: usize = 20;
 
 /// Name of this detector in the ids of its findings.
-const DETECTOR: &str = "behavior/1";
+const DETECTOR: &str = "behavior/2";
 
 /// One event that carries surprise.
 #[derive(Debug, Clone)]
@@ -42,32 +43,32 @@ pub struct Evidence {
     address: Option<String>,
     agent: Option<String>,
     millibits: i64,
-    api_millibits: i64,
     identity_type: Option<String>,
     principal_id: Option<String>,
     access_key_id: Option<String>,
     user_name: Option<String>,
 }
 
-/// Reads the rows of `evidence.sql`, grouped by profile; they come sorted by profile, time and id.
+/// Reads the rows of `evidence.sql`, grouped by story; they come sorted by story, time and id.
 ///
 /// # Errors
 /// `Internal` where the query gave other columns.
-pub fn read_evidence(batches: &[RecordBatch]) -> Result<BTreeMap<String, Vec<Evidence>>> {
-    let mut out: BTreeMap<String, Vec<Evidence>> = BTreeMap::new();
+pub fn read_evidence(batches: &[RecordBatch]) -> Result<BTreeMap<i64, Vec<Evidence>>> {
+    let mut out: BTreeMap<i64, Vec<Evidence>> = BTreeMap::new();
     for batch in batches {
         let text = |name| Texts::of(batch, name);
-        let (profile, actor, account, api) = (text("profile")?, text("actor")?, text("account")?, text("api")?);
+        let (actor, account, api) = (text("actor")?, text("account")?, text("api")?);
+        let story = Numbers::of(batch, "story")?;
         let (region, outcome, source, name) =
             (text("region")?, text("outcome")?, text("eventsource")?, text("eventname")?);
         let (event_id, event_hash) = (text("eventid")?, text("eventhash")?);
         let (address, agent) = (text("sourceipaddress")?, text("useragent")?);
         let (identity_type, principal_id) = (text("identity_type")?, text("principal_id")?);
         let (access_key_id, user_name) = (text("access_key_id")?, text("user_name")?);
-        let (millibits, api_millibits) = (Numbers::of(batch, "millibits")?, Numbers::of(batch, "api_millibits")?);
+        let millibits = Numbers::of(batch, "millibits")?;
         let time = Numbers::of_instants(batch, "eventtime")?;
         for row in 0..batch.num_rows() {
-            out.entry(profile.at(row).to_owned()).or_default().push(Evidence {
+            out.entry(story.at(row)).or_default().push(Evidence {
                 actor: actor.at(row).to_owned(),
                 account: account.at(row).to_owned(),
                 api: api.at(row).to_owned(),
@@ -81,7 +82,6 @@ pub fn read_evidence(batches: &[RecordBatch]) -> Result<BTreeMap<String, Vec<Evi
                 address: address.owned(row),
                 agent: agent.owned(row),
                 millibits: millibits.at(row),
-                api_millibits: api_millibits.at(row),
                 identity_type: identity_type.owned(row),
                 principal_id: principal_id.owned(row),
                 access_key_id: access_key_id.owned(row),
@@ -92,44 +92,69 @@ pub fn read_evidence(batches: &[RecordBatch]) -> Result<BTreeMap<String, Vec<Evi
     Ok(out)
 }
 
-/// Carriers of a scored actor-day: feature, value and thousandths of a bit, by which its events are found.
-pub fn carriers(scored: &Scored) -> BTreeMap<(Feature, String), i64> {
-    let mut out = BTreeMap::new();
-    for part in scored.signals.iter().flat_map(|signal| &signal.parts) {
-        if let Some((feature, value)) = &part.carrier {
-            let millibits = (part.credit * 1000.0).round().max(1.0) as i64;
-            *out.entry((*feature, value.clone())).or_insert(0) += millibits;
-        }
-    }
-    out
+/// A rule that the story's actors hit.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RuleHit {
+    /// Finding type of the rule.
+    pub rule: String,
+    /// API called.
+    pub api: String,
+    /// Calls.
+    pub calls: i64,
 }
 
-/// Makes the finding of an actor-day; `None` where no event carries it.
-pub fn finding(scored: &Scored, evidence: &[Evidence], past: &Past, model_version: &str) -> Option<Finding> {
+/// Bits of a rule: what a hit is worth beside statistics. Not learned; a hit always makes a finding.
+pub fn rule_bits(rule: &str) -> f64 {
+    match rule {
+        rule if rule.starts_with("PenTest:") => 30.0,
+        rule if rule.starts_with("Stealth:") => 20.0,
+        _ => 12.0,
+    }
+}
+
+/// What a finding is made from.
+pub struct Case<'a> {
+    /// The story's members, the most unusual one first.
+    pub members: Vec<&'a ActorScore>,
+    /// The story's score.
+    pub score: f64,
+    /// Rules hit.
+    pub rules: Vec<RuleHit>,
+    /// What looks up the numbers.
+    pub explainer: Explainer<'a>,
+    /// Version of the model files.
+    pub model_version: &'a str,
+}
+
+/// Makes the finding of a story; `None` where no event carries it.
+pub fn finding(case: &Case<'_>, evidence: &[Evidence]) -> Option<Finding> {
     let (first, last) = (evidence.first()?, evidence.last()?);
+    let root = case.members.first()?;
+    let names = case.explainer.names;
     let primary = primary(evidence)?;
-    let rule = scored.signals.iter().find(|signal| signal.name.contains(':') && signal.bits * 2.0 >= scored.score);
+    let bits = |rule: &RuleHit| rule_bits(&rule.rule);
+    let rule = case.rules.iter().find(|hit| bits(hit) * 2.0 >= case.score);
     let purpose = intent(&primary.api);
-    let finding_type = rule.map_or(purpose.tactic.finding_type(), |signal| rule_type(signal)).to_owned();
-    let severity = severity(rule, purpose, scored.score, evidence);
-    let day = first.time.date_naive();
+    let finding_type = rule.map_or(purpose.tactic.finding_type(), |hit| &hit.rule).to_owned();
+    let severity = severity(rule, purpose, case.score, evidence);
     let actor = most_common(evidence.iter().map(|event| event.actor.as_str()));
     let account = most_common(evidence.iter().map(|event| event.account.as_str()));
     let latest = evidence.iter().rev().find(|event| event.actor == actor).unwrap_or(last);
+    let account_name = account_of(root, names, &account);
     Some(Finding {
-        id: FindingId::derive(DETECTOR, &scored.profile, &day.to_string()),
+        id: FindingId::derive(DETECTOR, names.text(root.profile), &case.explainer.date.to_string()),
         title: title(&finding_type, &actor, &primary.api, &account),
-        description: description(scored, evidence, past),
+        description: description(case, evidence),
         finding_type,
         severity,
         severity_label: SeverityBand::of(severity),
-        score: scored.score,
+        score: case.score,
         actor_type: latest.identity_type.clone().unwrap_or_default(),
         user_name: latest.user_name.clone().or_else(|| name_of(&actor)),
         principal_id: latest.principal_id.clone(),
         access_key_ids: distinct(evidence.iter().filter_map(|event| event.access_key_id.clone())),
         region: primary.region.clone(),
-        time: scored.known_at.max(last.time),
+        time: last.time,
         first_seen: first.time,
         last_seen: last.time,
         count: evidence.len() as u64,
@@ -137,30 +162,58 @@ pub fn finding(scored: &Scored, evidence: &[Evidence], past: &Past, model_versio
         apis: api_calls(evidence, primary),
         source_addresses: distinct(evidence.iter().filter_map(|event| event.address.clone())),
         user_agents: distinct(evidence.iter().filter_map(|event| event.agent.clone())),
-        factors: factors(scored),
-        baseline: span(scored, past, model_version),
-        sql: sql(evidence, day),
+        factors: case.explainer.factors(&root.best, account_name, &beside(case)),
+        baseline: span(case, root),
+        sql: sql(evidence, case.explainer.date),
         actor,
         account,
     })
+}
+
+/// The account's name; of the unit's own values where the text is no value of the day.
+fn account_of(root: &ActorScore, names: &Names, account: &str) -> super::names::Name {
+    names.find(account).unwrap_or(root.profile)
+}
+
+/// Reasons beside the root's signals: rules, and the others in the story.
+fn beside(case: &Case<'_>) -> Vec<Beside> {
+    let mut reasons: Vec<Beside> = Vec::new();
+    let mut by_rule: BTreeMap<&str, Vec<&RuleHit>> = BTreeMap::new();
+    case.rules.iter().for_each(|hit| by_rule.entry(&hit.rule).or_default().push(hit));
+    for (rule, hits) in by_rule {
+        let seen: Vec<String> = hits.iter().map(|hit| format!("{} ({} calls)", hit.api, hit.calls)).collect();
+        reasons.push(Beside {
+            name: rule.to_owned(),
+            observed: seen.join(", "),
+            expected: "never; this is reported whatever the past".to_owned(),
+            bits: rule_bits(rule),
+        });
+    }
+    let told: f64 = reasons.iter().map(|reason| reason.bits).sum::<f64>() + case.members[0].best.score;
+    if let Some(others) = case.members.get(1..).filter(|others| !others.is_empty()) {
+        let names: Vec<&str> = others.iter().map(|other| case.explainer.names.text(other.profile)).collect();
+        reasons.push(Beside {
+            name: "story".to_owned(),
+            observed: format!("together with {}", names.join(", ")),
+            expected: "from one rare address, or with credentials that one made for the other".to_owned(),
+            bits: (case.score - told).max(0.0),
+        });
+    }
+    reasons
 }
 
 /// The event that decides the tactic: the most at stake and the most surprising API; ties go to the earliest.
 fn primary(evidence: &[Evidence]) -> Option<&Evidence> {
     let rank = |event: &Evidence| {
         let stake = i64::from(intent(&event.api).stake);
-        ((event.api_millibits + 1000) * stake, event.millibits)
+        ((event.millibits + 1000) * stake, event.millibits)
     };
     evidence.iter().rev().max_by_key(|event| rank(event))
 }
 
-fn rule_type(signal: &Signal) -> &str {
-    &signal.name
-}
-
 /// GuardDuty's default of the type, up to 1.9 more with the score, less where nothing succeeded.
-fn severity(rule: Option<&Signal>, purpose: Intent, score: f64, evidence: &[Evidence]) -> f64 {
-    let base = match rule.map(|signal| signal.name.as_str()) {
+fn severity(rule: Option<&RuleHit>, purpose: Intent, score: f64, evidence: &[Evidence]) -> f64 {
+    let base = match rule.map(|hit| hit.rule.as_str()) {
         Some(name) if name.starts_with("PenTest:") => 5.0,
         Some(_) => 2.0,
         None => purpose.tactic.base_severity(),
@@ -195,19 +248,22 @@ fn title(finding_type: &str, actor: &str, api: &str, account: &str) -> String {
     }
 }
 
-fn description(scored: &Scored, evidence: &[Evidence], past: &Past) -> String {
-    let days = past.actors.get(&scored.profile).map_or(0, |past| past.days.len());
+fn description(case: &Case<'_>, evidence: &[Evidence]) -> String {
+    let root: &Scored = &case.members[0].best;
+    let days = case.explainer.memory.days_of(root.profile);
     let failed = evidence.iter().filter(|event| event.outcome != "success").count();
     let mut text = format!(
         "{} events ({failed} of them failed) do not fit the {days} days known of this actor; together they are worth \
-         {:.1} bits of surprise.",
+         {:.1} bits.",
         evidence.len(),
-        scored.score
+        case.score
     );
-    for signal in scored.signals.iter().take(4) {
-        let seen: Vec<&str> = signal.parts.iter().take(3).map(|part| part.observed.as_str()).collect();
-        let more = if signal.parts.len() > 3 { ", …" } else { "" };
-        let _ = write!(text, " {}: {}{more} ({:.1} bits).", signal.name, seen.join(", "), signal.bits);
+    for measured in root.signals.iter().filter(|measured| measured.credit > 0.0).take(5) {
+        let facts = || root.facts.iter().filter(|fact| fact.signal == measured.signal);
+        let seen: Vec<String> = facts().take(3).map(|fact| words(fact, case.explainer.names)).collect();
+        let more = if facts().nth(3).is_some() { ", …" } else { "" };
+        let seen = if seen.is_empty() { String::new() } else { format!(": {}{more}", seen.join(", ")) };
+        let _ = write!(text, " {}{seen} ({:.1} bits).", measured.signal.as_str(), measured.bits);
     }
     text
 }
@@ -234,55 +290,19 @@ fn api_calls(evidence: &[Evidence], primary: &Evidence) -> Vec<ApiCalls> {
     sorted.into_iter().map(one).collect()
 }
 
-/// A factor per part; the contributions add up to 1 exactly but for rounding of the division.
-fn factors(scored: &Scored) -> Vec<Factor> {
-    let total: f64 = scored.signals.iter().map(|signal| signal.bits).sum();
-    let mut out: Vec<Factor> = Vec::new();
-    for signal in &scored.signals {
-        for part in signal.parts.iter().take(PARTS_LIMIT) {
-            out.push(Factor {
-                feature: signal.name.clone(),
-                observed: part.observed.clone(),
-                expected: part.expected.clone(),
-                scope: part.scope,
-                frequency: part.frequency,
-                bits: part.surprise,
-                contribution: part.credit / total,
-            });
-        }
-        out.extend(rest(signal, total));
-    }
-    out.sort_by(|a, b| {
-        let by_name = || a.feature.cmp(&b.feature).then_with(|| a.observed.cmp(&b.observed));
-        b.contribution.total_cmp(&a.contribution).then_with(by_name)
-    });
-    out
-}
-
-/// The parts that are not listed one by one.
-fn rest(signal: &Signal, total: f64) -> Option<Factor> {
-    let hidden = signal.parts.get(PARTS_LIMIT..).filter(|parts| !parts.is_empty())?;
-    let credit: f64 = hidden.iter().map(|part| part.credit).sum();
-    Some(Factor {
-        feature: signal.name.clone(),
-        observed: format!("{} more", hidden.len()),
-        expected: hidden[0].expected.clone(),
-        scope: hidden[0].scope,
-        frequency: hidden[0].frequency,
-        bits: hidden[0].surprise,
-        contribution: credit / total,
-    })
-}
-
-fn span(scored: &Scored, past: &Past, model_version: &str) -> BaselineSpan {
-    let actor = past.actors.get(&scored.profile);
+fn span(case: &Case<'_>, root: &ActorScore) -> BaselineSpan {
+    let memory = case.explainer.memory;
     let midnight = |date: NaiveDate| date.and_time(chrono::NaiveTime::MIN).and_utc();
+    let days = memory.actor(root.profile).map_or(&[][..], |actor| &actor.days);
+    let to = case.explainer.date;
+    let from = memory.span().map_or(to, |(first, _)| first);
     BaselineSpan {
-        from: midnight(past.from),
-        to: midnight(past.to),
-        actor_events: actor.map_or(0, |past| past.events()),
-        actor_days: actor.map_or(0, |past| past.days.len() as u64),
-        model_version: model_version.to_owned(),
+        from: midnight(from),
+        to: midnight(to),
+        actor_events: days.iter().map(|day| day.get(Count::Calls).max(0) as u64).sum(),
+        actor_days: days.len() as u64,
+        days: (to - from).num_days().max(0) as u64,
+        model_version: case.model_version.to_owned(),
     }
 }
 

@@ -1,61 +1,73 @@
-//! The detector's queries over the lake: SQL in, plain structures out.
+//! The detector's queries over the lake: SQL in, cells, past days and evidence out.
 //!
-//! Owns: the views `trail_features`, `past`, `today` and `carriers` of a session, and the texts in `sql/`.
-//! Refuses: scores; it counts. Invariant: `past` never holds a date at or after the day that is scored.
+//! Owns: the session of a training or scoring run, and the texts in `sql/`. Refuses: scores; it reads.
+//! Invariant: what it gives is in one total order, whatever the number of threads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use chrono::{DateTime, Days, NaiveDate, SecondsFormat, Utc};
+use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 
+use super::cell::Cell;
+use super::counts::{Count, DayCounts};
+use super::effect::SEPARATOR;
 use super::feature::{self, Feature};
-use super::model::{PULL, UNSEEN, Users};
-use super::past::{DayCounts, Past, Priors};
+use super::memory::{ActorDay, DayRecord, FactRow};
+use super::names::{Name, Names};
+use super::place::Places;
 use super::rows::{Numbers, Texts};
-use super::score::{Newcomers, Novel, RuleHit, Today};
-use super::verdict::{EVENT_LIMIT, Evidence, read_evidence};
+use super::signal::Signal;
+use super::story::Makers;
+use super::verdict::{CELL_LIMIT, EVENT_LIMIT, Evidence, RuleHit, read_evidence};
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::collect;
+use crate::schema;
+use crate::source::delivered;
 
-/// Days of the past that count. A value not used for a quarter is new again.
-pub const LOOKBACK_DAYS: u64 = 90;
+/// Names of the rows of `baselines` that are no values: the events behind a date, an actor's counts, its signals, the
+/// scores of a date's stories.
+const ROWS: &str = "_rows";
+const COUNTS: &str = "_counts";
+const SIGNALS: &str = "_signals";
+const STORY: &str = "_story";
 
 /// The session of a training or scoring run.
 pub struct Workspace {
     ctx: SessionContext,
 }
 
-/// One day's part of the lake: a date and the instant up to which it is known.
+/// One day's part of the lake: a date, the instant up to which it is scored, and when that was known.
 #[derive(Debug, Clone, Copy)]
 pub struct Window {
     /// UTC date.
     pub date: NaiveDate,
     /// First instant that is not read.
     pub before: DateTime<Utc>,
+    /// Only what had been delivered by then, as the names of the objects tell; all where there is none.
+    pub as_of: Option<DateTime<Utc>>,
 }
 
 impl Workspace {
     /// Takes a session that has `events` and `baselines`.
-    ///
-    /// # Errors
-    /// `Internal` where the views cannot be made.
-    pub async fn new(ctx: SessionContext) -> Result<Self> {
+    pub fn new(ctx: SessionContext) -> Self {
         feature::functions().into_iter().for_each(|function| ctx.register_udf(function));
-        let workspace = Self { ctx };
-        workspace.view("trail_features", include_str!("sql/features.sql")).await?;
-        Ok(workspace)
+        ctx.register_udf(feature::unary("delivered_of", |object| delivered(object).to_owned()));
+        Self { ctx }
     }
 
-    /// The baseline rows of a day, without the column of the date; sorted.
+    /// The cells of a window.
     ///
     /// # Errors
     /// Whatever reading the lake gives.
-    pub async fn aggregate(&self, window: Window) -> Result<Vec<RecordBatch>> {
-        collect(&self.ctx, &in_window(include_str!("sql/aggregate.sql"), window)).await
+    pub async fn cells(&self, window: Window, names: &mut Names, places: &mut Places) -> Result<Vec<Cell>> {
+        let mut cells = Vec::new();
+        for batch in collect(&self.ctx, &in_window(include_str!("sql/cells.sql"), window)).await? {
+            read_cells(&batch, names, places, &mut cells)?;
+        }
+        Ok(cells)
     }
 
     /// Number of events of a date, also those without an actor.
@@ -77,7 +89,7 @@ impl Workspace {
     /// Whatever reading the lake gives.
     pub async fn trained_rows(&self) -> Result<BTreeMap<NaiveDate, i64>> {
         let sql = format!(
-            "SELECT event_date, max(events) AS events FROM baselines WHERE feature = '_rows' AND value = '{}' \
+            "SELECT event_date, max(events) AS events FROM baselines WHERE feature = '{ROWS}' AND value = '{}' \
              GROUP BY event_date ORDER BY event_date",
             feature::VERSION
         );
@@ -89,228 +101,258 @@ impl Workspace {
         Ok(out)
     }
 
-    /// Everything before a date, at most [`LOOKBACK_DAYS`] of it.
+    /// What was kept of a date.
     ///
     /// # Errors
     /// Whatever reading the lake gives.
-    pub async fn past(&self, to: NaiveDate, reference: Priors) -> Result<Past> {
-        let from = to.checked_sub_days(Days::new(LOOKBACK_DAYS)).unwrap_or(NaiveDate::MIN);
-        let text = include_str!("sql/past.sql").replace("{from}", &from.to_string()).replace("{to}", &to.to_string());
-        self.view("past", &text).await?;
-        let mut past = Past::new(to, reference);
-        for batch in collect(&self.ctx, &include_str!("sql/actor_days.sql").replace("{source}", "past")).await? {
-            past.add_days(&batch)?;
+    pub async fn record(&self, date: NaiveDate, names: &mut Names) -> Result<DayRecord> {
+        let mut record = DayRecord { date, facts: Vec::new(), actors: Vec::new(), stories: Vec::new() };
+        for batch in collect(&self.ctx, &include_str!("sql/past.sql").replace("{date}", &date.to_string())).await? {
+            read_record(&batch, names, &mut record)?;
         }
-        let text = include_str!("sql/first_uses.sql").replace("{pull}", &format!("{PULL:?}"));
-        for batch in collect(&self.ctx, &text.replace("{unseen}", &format!("{UNSEEN:?}"))).await? {
-            past.add_first_uses(&batch)?;
-        }
-        for batch in collect(&self.ctx, include_str!("sql/population.sql")).await? {
-            past.add_population(&batch)?;
-        }
-        past.learn();
-        Ok(past)
+        record.stories.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(record)
     }
 
-    /// What every actor did in the window, against the past that was loaded last.
+    /// Rules hit in a window, by profile.
     ///
     /// # Errors
     /// Whatever reading the lake gives.
-    pub async fn today(&self, window: Window, past: &Past) -> Result<(Vec<Today>, Newcomers)> {
-        let text = in_window(include_str!("sql/aggregate.sql"), window);
-        let text = format!(
-            "SELECT *, DATE '{}' AS event_date FROM ({text}) WHERE actor_kind(actor) <> 'service'",
-            window.date
-        );
-        let rows = collect(&self.ctx, &text).await?;
-        let Some(schema) = rows.first().map(RecordBatch::schema) else { return Ok(Default::default()) };
-        self.table("today", schema, rows)?;
-        let mut actors = self.today_counts().await?;
-        let mut newcomers = Newcomers::new();
-        for (actor, novel) in self.novel(past).await? {
-            let key = (novel.feature, novel.value.clone());
-            newcomers.entry(key).or_default().push((novel.first_time, actor.clone()));
-            if let Some(today) = actors.get_mut(&actor) {
-                today.novel.push(novel);
-            }
-        }
-        self.add_busiest(&mut actors).await?;
-        self.add_rules(window, &mut actors).await?;
-        Ok((actors.into_values().collect(), newcomers))
-    }
-
-    async fn today_counts(&self) -> Result<BTreeMap<String, Today>> {
-        let mut actors = BTreeMap::new();
-        for batch in collect(&self.ctx, &include_str!("sql/actor_days.sql").replace("{source}", "today")).await? {
-            for (profile, counts) in DayCounts::read(&batch)? {
-                let last_time = DateTime::<Utc>::MIN_UTC;
-                let (novel, rules) = (Vec::new(), Vec::new());
-                let today = Today { profile: profile.clone(), counts, novel, busiest: None, rules, last_time };
-                actors.insert(profile, today);
-            }
-        }
-        let sql = "SELECT actor, max(last_time) AS last_time FROM today GROUP BY actor ORDER BY actor";
-        for batch in collect(&self.ctx, sql).await? {
-            let (actor, time) = (Texts::of(&batch, "actor")?, Numbers::of_instants(&batch, "last_time")?);
-            for row in 0..batch.num_rows() {
-                actors.entry(actor.at(row).to_owned()).and_modify(|today| today.last_time = time.instant(row));
-            }
-        }
-        Ok(actors)
-    }
-
-    /// New values, one per actor, feature and value, sorted.
-    async fn novel(&self, past: &Past) -> Result<Vec<(String, Novel)>> {
-        let mut out: Vec<(String, Novel)> = Vec::new();
-        for batch in collect(&self.ctx, include_str!("sql/novel.sql")).await? {
-            for (actor, novel) in read_novel(&batch, past)? {
-                match out.last_mut() {
-                    Some((last, same))
-                        if *last == actor && same.feature == novel.feature && same.value == novel.value =>
-                    {
-                        merge(same, novel);
-                    }
-                    _ => out.push((actor, novel)),
-                }
-            }
-        }
-        Ok(out)
-    }
-
-    async fn add_busiest(&self, actors: &mut BTreeMap<String, Today>) -> Result<()> {
-        for batch in collect(&self.ctx, include_str!("sql/excess.sql")).await? {
-            let (actor, api, calls) =
-                (Texts::of(&batch, "actor")?, Texts::of(&batch, "value")?, Numbers::of(&batch, "observed")?);
-            for row in 0..batch.num_rows() {
-                let busiest = Some((api.at(row).to_owned(), calls.at(row)));
-                actors.entry(actor.at(row).to_owned()).and_modify(|today| today.busiest = busiest.clone());
-            }
-        }
-        Ok(())
-    }
-
-    async fn add_rules(&self, window: Window, actors: &mut BTreeMap<String, Today>) -> Result<()> {
+    pub async fn rules(&self, window: Window, names: &mut Names) -> Result<BTreeMap<Name, Vec<RuleHit>>> {
+        let mut hits: BTreeMap<Name, Vec<RuleHit>> = BTreeMap::new();
         for batch in collect(&self.ctx, &in_window(include_str!("sql/rules.sql"), window)).await? {
-            let (actor, rule) = (Texts::of(&batch, "actor")?, Texts::of(&batch, "rule")?);
-            let (api, user_agent) = (Texts::of(&batch, "value")?, Texts::of(&batch, "user_agent")?);
-            let (events, time) = (Numbers::of(&batch, "events")?, Numbers::of_instants(&batch, "last_time")?);
+            let text = |name| Texts::of(&batch, name);
+            let (profile, rule, api) = (text("profile")?, text("rule")?, text("api")?);
+            let calls = Numbers::of(&batch, "calls")?;
             for row in 0..batch.num_rows() {
                 let hit = RuleHit {
                     rule: rule.at(row).to_owned(),
                     api: api.at(row).to_owned(),
-                    user_agent: user_agent.at(row).to_owned(),
-                    events: events.at(row),
-                    last_time: time.instant(row),
+                    calls: calls.at(row),
                 };
-                actors.entry(actor.at(row).to_owned()).and_modify(|today| today.rules.push(hit.clone()));
+                hits.entry(names.of(profile.at(row))).or_default().push(hit);
             }
         }
-        Ok(())
+        Ok(hits)
     }
 
-    /// The events that carry the surprise of the actors given, by profile.
+    /// Who made the keys given, on the window's day or the day before.
     ///
     /// # Errors
     /// Whatever reading the lake gives.
-    pub async fn evidence(&self, window: Window, carriers: &Carriers) -> Result<BTreeMap<String, Vec<Evidence>>> {
-        let batch = carriers.to_batch()?;
-        self.table("carriers", batch.schema(), vec![batch])?;
-        let text = include_str!("sql/evidence.sql").replace("{limit}", &EVENT_LIMIT.to_string());
-        read_evidence(&collect(&self.ctx, &in_window(&text, window)).await?)
+    pub async fn makers(&self, window: Window, keys: &BTreeSet<String>, names: &mut Names) -> Result<Makers> {
+        let mut makers = Makers::new();
+        if keys.is_empty() {
+            return Ok(makers);
+        }
+        let keys: ArrayRef = Arc::new(StringArray::from_iter_values(keys));
+        self.table("asked", &[("access_key", keys)])?;
+        for batch in collect(&self.ctx, &in_window(include_str!("sql/makers.sql"), window)).await? {
+            let (key, profile) = (Texts::of(&batch, "access_key")?, Texts::of(&batch, "profile")?);
+            makers.extend((0..batch.num_rows()).map(|row| (names.of(key.at(row)), names.of(profile.at(row)))));
+        }
+        Ok(makers)
     }
 
-    async fn view(&self, name: &str, sql: &str) -> Result<()> {
-        let frame = self.ctx.sql(sql).await.map_err(|error| broken(name, error))?;
-        self.ctx.deregister_table(name).map_err(|error| broken(name, error))?;
-        self.ctx.register_table(name, frame.into_view()).map_err(|error| broken(name, error))?;
-        Ok(())
-    }
-
-    fn table(&self, name: &str, schema: SchemaRef, rows: Vec<RecordBatch>) -> Result<()> {
-        let table = MemTable::try_new(schema, vec![rows]).map_err(|error| broken(name, error))?;
-        self.ctx.deregister_table(name).map_err(|error| broken(name, error))?;
-        self.ctx.register_table(name, Arc::new(table)).map_err(|error| broken(name, error))?;
-        Ok(())
-    }
-}
-
-/// Values by which the events of flagged actors are found: actor, feature, value, thousandths of a bit.
-#[derive(Debug, Default)]
-pub struct Carriers(Vec<(String, Feature, String, i64)>);
-
-impl Carriers {
-    /// Adds the carriers of one actor.
-    pub fn add(&mut self, actor: &str, carriers: BTreeMap<(Feature, String), i64>) {
-        self.0.extend(carriers.into_iter().map(|((feature, value), bits)| (actor.to_owned(), feature, value, bits)));
-    }
-
-    /// True where no actor was flagged.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn to_batch(&self) -> Result<RecordBatch> {
-        let schema = Arc::new(Schema::new(vec![
-            Field::new("actor", DataType::Utf8, false),
-            Field::new("feature", DataType::Utf8, false),
-            Field::new("value", DataType::Utf8, false),
-            Field::new("millibits", DataType::Int64, false),
-        ]));
-        let text = |f: fn(&(String, Feature, String, i64)) -> &str| {
-            Arc::new(StringArray::from_iter_values(self.0.iter().map(f)))
+    /// The events of flagged cells (story, cell, thousandths of a bit), by story.
+    ///
+    /// # Errors
+    /// Whatever reading the lake gives.
+    pub async fn evidence(
+        &self,
+        window: Window,
+        flagged: &[(i64, &Cell, i64)],
+        names: &Names,
+    ) -> Result<BTreeMap<i64, Vec<Evidence>>> {
+        let text = |of: &dyn Fn(&Cell) -> Name| -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(flagged.iter().map(|(_, cell, _)| names.text(of(cell)))))
         };
-        let millibits = Int64Array::from_iter_values(self.0.iter().map(|row| row.3));
-        let columns: Vec<arrow::array::ArrayRef> =
-            vec![text(|row| &row.0), text(|row| row.1.as_str()), text(|row| &row.2), Arc::new(millibits)];
-        RecordBatch::try_new(schema, columns)
-            .map_err(|error| Error::new(ErrorKind::Internal, "cannot build the carriers of evidence").source(error))
+        let number = |of: &dyn Fn(usize) -> i64| -> ArrayRef {
+            Arc::new(Int64Array::from_iter_values((0..flagged.len()).map(of)))
+        };
+        let instant = |of: &dyn Fn(&Cell) -> DateTime<Utc>| -> ArrayRef {
+            let micros = flagged.iter().map(|(_, cell, _)| of(cell).timestamp_micros());
+            Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"))
+        };
+        self.table(
+            "flagged",
+            &[
+                ("story", number(&|at| flagged[at].0)),
+                ("cell", number(&|at| at as i64)),
+                ("millibits", number(&|at| flagged[at].2)),
+                ("actor", text(&|cell| cell.actor)),
+                ("access_key", text(&|cell| cell.key)),
+                ("account", text(&|cell| cell.account)),
+                ("api", text(&|cell| cell.api)),
+                ("region", text(&|cell| cell.region)),
+                ("address", text(&|cell| cell.address)),
+                ("agent", text(&|cell| cell.agent)),
+                ("outcome", text(&|cell| cell.outcome)),
+                ("first_time", instant(&|cell| cell.first)),
+                ("last_time", instant(&|cell| cell.last)),
+            ],
+        )?;
+        let sql = include_str!("sql/evidence.sql")
+            .replace("{limit}", &EVENT_LIMIT.to_string())
+            .replace("{per_cell}", &CELL_LIMIT.to_string());
+        read_evidence(&collect(&self.ctx, &in_window(&sql, window)).await?)
+    }
+
+    fn table(&self, name: &str, columns: &[(&str, ArrayRef)]) -> Result<()> {
+        let broken = |error: datafusion::error::DataFusionError| {
+            Error::new(ErrorKind::Internal, format!("cannot prepare the detector's table {name}")).source(error)
+        };
+        let batch =
+            RecordBatch::try_from_iter(columns.iter().cloned()).map_err(|error| broken(error.into()))?;
+        let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).map_err(broken)?;
+        self.ctx.deregister_table(name).map_err(broken)?;
+        self.ctx.register_table(name, Arc::new(table)).map_err(broken)?;
+        Ok(())
     }
 }
 
-fn read_novel(batch: &RecordBatch, past: &Past) -> Result<Vec<(String, Novel)>> {
+fn read_cells(batch: &RecordBatch, names: &mut Names, places: &mut Places, cells: &mut Vec<Cell>) -> Result<()> {
+    let text = |name| Texts::of(batch, name);
+    let (actor, profile, key, account) = (text("actor")?, text("profile")?, text("access_key")?, text("account")?);
+    let (api, region, address, agent) = (text("api")?, text("region")?, text("address")?, text("agent")?);
+    let (outcome, resource, effects) = (text("outcome")?, text("resource")?, text("effects")?);
+    let (writes, calls) = (Numbers::of(batch, "writes")?, Numbers::of(batch, "calls")?);
+    let (first, last) = (Numbers::of_instants(batch, "first_time")?, Numbers::of_instants(batch, "last_time")?);
+    for row in 0..batch.num_rows() {
+        let prefix = names.of(&feature::network(address.at(row)));
+        let some = |text: &str, names: &mut Names| (!text.is_empty() && text != feature::NONE).then(|| names.of(text));
+        cells.push(Cell {
+            actor: names.of(actor.at(row)),
+            profile: names.of(profile.at(row)),
+            peer: names.of(&feature::peer(actor.at(row))),
+            key: names.of(key.at(row)),
+            account: names.of(account.at(row)),
+            api: names.of(api.at(row)),
+            region: names.of(region.at(row)),
+            address: names.of(address.at(row)),
+            prefix,
+            place: places.of(prefix, names),
+            agent: names.of(agent.at(row)),
+            outcome: names.of(outcome.at(row)),
+            resource: some(resource.at(row), names),
+            effects: effects.at(row).split(SEPARATOR).filter_map(|effect| some(effect, names)).collect(),
+            writes: writes.at(row) != 0,
+            first: first.instant(row),
+            last: last.instant(row),
+            calls: calls.at(row),
+        });
+    }
+    Ok(())
+}
+
+fn read_record(batch: &RecordBatch, names: &mut Names, record: &mut DayRecord) -> Result<()> {
     let text = |name| Texts::of(batch, name);
     let (actor, account, feature, value) = (text("actor")?, text("account")?, text("feature")?, text("value")?);
-    let (events, organization) = (Numbers::of(batch, "events")?, Numbers::of(batch, "organization_users")?);
-    let (in_account, hours) = (Numbers::of(batch, "account_users")?, Numbers::of(batch, "hours")?);
-    let (first, last) = (Numbers::of_instants(batch, "first_time")?, Numbers::of_instants(batch, "last_time")?);
-    let novel = |row| {
-        let users = Users {
-            account: in_account.at(row),
-            account_actors: past.actors_of(account.at(row)),
-            organization: organization.at(row),
-            organization_actors: past.actors_of(""),
-        };
-        let novel = Novel {
-            feature: Feature::of(feature.at(row))?,
-            value: value.at(row).to_owned(),
-            account: account.at(row).to_owned(),
-            events: events.at(row),
-            first_time: first.instant(row),
-            last_time: last.instant(row),
-            hours: hours.at(row) as u32,
-            users,
-        };
-        Some((actor.at(row).to_owned(), novel))
-    };
-    Ok((0..batch.num_rows()).filter_map(novel).collect())
+    let events = Numbers::of(batch, "events")?;
+    for row in 0..batch.num_rows() {
+        match feature.at(row) {
+            COUNTS => {
+                let Some(counts) = DayCounts::from_text(record.date, value.at(row)) else { continue };
+                let (profile, peer) = (names.of(actor.at(row)), names.of(account.at(row)));
+                record.actors.push(ActorDay { profile, peer, counts, values: BTreeMap::new() });
+            }
+            // of the actor whose counts came before: the rows are sorted, and both names sort before all features
+            SIGNALS => {
+                if let Some(day) = record.actors.last_mut() {
+                    day.values = signals_of(value.at(row));
+                }
+            }
+            STORY => record.stories.push(events.at(row)),
+            other => {
+                let Some(feature) = Feature::of(other) else { continue };
+                let (profile, account) = (names.of(actor.at(row)), names.of(account.at(row)));
+                let value = names.of(value.at(row));
+                record.facts.push(FactRow { profile, account, feature, value, calls: events.at(row) });
+            }
+        }
+    }
+    Ok(())
 }
 
-/// The same value in another account: the account where it is most usual tells how surprising it is.
-fn merge(same: &mut Novel, other: Novel) {
-    same.events += other.events;
-    same.first_time = same.first_time.min(other.first_time);
-    same.last_time = same.last_time.max(other.last_time);
-    same.hours |= other.hours;
-    if other.around() > same.around() {
-        (same.account, same.users) = (other.account, other.users);
+fn signals_text(values: &BTreeMap<Signal, i64>) -> String {
+    let one = |(signal, millibits): (&Signal, &i64)| format!("{}={millibits}", signal.as_str());
+    values.iter().map(one).collect::<Vec<_>>().join(";")
+}
+
+fn signals_of(text: &str) -> BTreeMap<Signal, i64> {
+    let one = |part: &str| {
+        let (name, millibits) = part.split_once('=')?;
+        Some((Signal::of(name)?, millibits.parse().ok()?))
+    };
+    text.split(';').filter_map(one).collect()
+}
+
+/// The rows of `baselines` that keep a date, and the number of events they come from.
+pub struct Kept<'a> {
+    /// The date.
+    pub record: &'a DayRecord,
+    /// Its texts.
+    pub names: &'a Names,
+    /// Rows of `events` of the date.
+    pub events: i64,
+}
+
+impl Kept<'_> {
+    /// As a batch of `baselines`.
+    ///
+    /// # Errors
+    /// `Internal` where the batch cannot be built.
+    pub fn to_batch(&self) -> Result<RecordBatch> {
+        let mut rows = Rows::default();
+        rows.add("", "", ROWS, feature::VERSION, self.events);
+        for day in &self.record.actors {
+            let (profile, peer) = (self.names.text(day.profile), self.names.text(day.peer));
+            rows.add(profile, peer, COUNTS, &day.counts.to_text(), day.counts.get(Count::Calls));
+            if !day.values.is_empty() {
+                rows.add(profile, peer, SIGNALS, &signals_text(&day.values), 0);
+            }
+        }
+        for fact in &self.record.facts {
+            let text = |name| self.names.text(name);
+            rows.add(text(fact.profile), text(fact.account), fact.feature.as_str(), text(fact.value), fact.calls);
+        }
+        for (rank, score) in self.record.stories.iter().enumerate() {
+            rows.add("", "", STORY, &rank.to_string(), *score);
+        }
+        rows.build(self.record.date)
+    }
+}
+
+#[derive(Default)]
+struct Rows {
+    texts: [Vec<String>; 4],
+    events: Vec<i64>,
+}
+
+impl Rows {
+    fn add(&mut self, actor: &str, account: &str, feature: &str, value: &str, events: i64) {
+        let row = [actor, account, feature, value];
+        self.texts.iter_mut().zip(row).for_each(|(column, text)| column.push(text.to_owned()));
+        self.events.push(events);
+    }
+
+    fn build(self, date: NaiveDate) -> Result<RecordBatch> {
+        let dates = vec![(date - NaiveDate::default()).num_days() as i32; self.events.len()];
+        let mut columns: Vec<ArrayRef> =
+            self.texts.into_iter().map(|texts| Arc::new(StringArray::from(texts)) as ArrayRef).collect();
+        columns.push(Arc::new(Int64Array::from(self.events)));
+        columns.push(Arc::new(Date32Array::from(dates)));
+        RecordBatch::try_new(schema::BASELINES.schema(), columns).map_err(|error| {
+            Error::new(ErrorKind::Internal, format!("cannot build the baselines of {date}")).source(error)
+        })
     }
 }
 
 fn in_window(sql: &str, window: Window) -> String {
     let before = window.before.to_rfc3339_opts(SecondsFormat::Micros, true);
-    sql.replace("{date}", &window.date.to_string()).replace("{before}", &before)
-}
-
-fn broken(name: &str, error: datafusion::error::DataFusionError) -> Error {
-    Error::new(ErrorKind::Internal, format!("cannot prepare the detector's table {name}")).source(error)
+    let delivered = match window.as_of {
+        Some(time) => format!("delivered_of(source_object) <= '{}'", time.format("%Y%m%dT%H%MZ")),
+        None => "true".to_owned(),
+    };
+    sql.replace("{date}", &window.date.to_string()).replace("{before}", &before).replace("{delivered}", &delivered)
 }

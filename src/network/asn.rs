@@ -87,6 +87,7 @@ fn of_value(value: &Value) -> Source {
         country: country.and_then(Country::parse),
         asn: number,
         org: text(&["autonomous_system_organization", "as_name", "as_org", "org", "name"]).map(Arc::from),
+        class: text(&["type", "asn_type", "as_type", "class"]).map(Arc::from),
     }
 }
 
@@ -106,6 +107,7 @@ struct Columns {
     asn: Option<usize>,
     org: Option<usize>,
     country: Option<usize>,
+    class: Option<usize>,
 }
 
 impl Columns {
@@ -128,6 +130,7 @@ impl Columns {
                 "name",
             ]),
             country: find(&["country_code", "country_iso_code", "country"]),
+            class: find(&["type", "asn_type", "as_type", "class"]),
         };
         let placed = columns.network.is_some() || columns.first.is_some() && columns.last.is_some();
         (placed && columns.asn.is_some()).then_some(columns)
@@ -142,7 +145,8 @@ impl Columns {
             line.get(asn + 1).is_some_and(|text| text.len() == 2 || text == "None") && line.len() > asn + 2;
         let (org, country) = if country_first { (asn + 2, asn + 1) } else { (asn + 1, asn + 2) };
         let place = if range { (None, Some(0), Some(1)) } else { (Some(0), None, None) };
-        Self { network: place.0, first: place.1, last: place.2, asn: Some(asn), org: Some(org), country: Some(country) }
+        let (network, first, last) = place;
+        Self { network, first, last, asn: Some(asn), org: Some(org), country: Some(country), class: None }
     }
 
     fn range(&self, line: &StringRecord, value: u32) -> Option<Range<u32>> {
@@ -162,6 +166,7 @@ impl Columns {
             asn: number,
             // a network that nobody announces has a phrase instead of a name
             org: cell(self.org).filter(|_| number.is_some()).map(|name| names.get(name)),
+            class: cell(self.class).map(|name| names.get(name)),
         }
     }
 }
@@ -209,7 +214,7 @@ fn text(bytes: &[u8]) -> Result<(AsnTable, usize)> {
     Ok((AsnTable::Text { ranges: Ranges::new(ranges), rows: rows.all }, unread))
 }
 
-type Owner = (Option<u32>, Option<Country>, Option<Arc<str>>);
+type Owner = (Option<u32>, Option<Country>, Option<Arc<str>>, Option<Arc<str>>);
 
 /// Every owner once.
 #[derive(Default)]
@@ -221,7 +226,7 @@ struct Rows {
 impl Rows {
     fn get(&mut self, source: Source) -> u32 {
         let next = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
-        let key = (source.asn, source.country, source.org.clone());
+        let key = (source.asn, source.country, source.org.clone(), source.class.clone());
         let index = *self.known.entry(key).or_insert(next);
         if index == next {
             self.all.push(source);

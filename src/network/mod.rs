@@ -77,6 +77,8 @@ pub struct Source {
     pub asn: Option<u32>,
     /// Organization of the AS.
     pub org: Option<Arc<str>>,
+    /// What the network is for (`isp`, `hosting`, `vpn`, `business` …), where the file has a column for it.
+    pub class: Option<Arc<str>>,
 }
 
 /// The files of networks that the user has.

@@ -210,7 +210,7 @@ fn profile_key(factor: &Factor) -> Option<(Profile, String)> {
     let scope = match (factor.scope, factor.frequency) {
         (Scope::Actor, _) => "UserIdentity",
         (Scope::Account, _) | (Scope::Organization, Frequency::Unseen) => "Account",
-        (Scope::Organization, _) => return None,
+        (Scope::Organization | Scope::Peers, _) => return None,
     };
     let (profile, prefix) = match factor.frequency {
         Frequency::Unseen => (Profile::Unusual, "unusual"),

@@ -13,6 +13,7 @@ fn factor(feature: &str, observed: &str, scope: Scope, frequency: Frequency) -> 
         frequency,
         bits: 10.25,
         contribution: 0.5,
+        rarity: Vec::new(),
     }
 }
 
@@ -60,6 +61,7 @@ pub(crate) fn finding(number: u32) -> Finding {
             to: time(0),
             actor_events: 1_204,
             actor_days: 41,
+            days: 60,
             model_version: "1".into(),
         },
         sql: "SELECT * FROM events WHERE eventid IN ('e-1', 'e-2', 'e-3')".into(),

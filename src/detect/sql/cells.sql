@@ -8,7 +8,7 @@ WITH day AS (
     api_of(eventsource, eventname) AS api,
     coalesce(awsregion, '(none)') AS region,
     coalesce(sourceipaddress, '(none)') AS address,
-    agent_family(useragent) AS agent,
+    agent_of(useragent) AS agent,
     coalesce(outcome, 'success') AS outcome,
     coalesce(readonly, false) AS readonly,
     date_part('hour', eventtime) AS hour,

@@ -12,18 +12,18 @@ WITH theirs AS (
 ),
 met AS (
   SELECT e.*, f.story, f.cell, f.millibits,
-    row_number() OVER (PARTITION BY f.story, f.cell ORDER BY e.eventtime, e.eventhash) AS place
+    row_number() OVER (PARTITION BY f.story, f.cell ORDER BY e.eventtime, e.eventid, e.eventhash) AS place
   FROM theirs e
   JOIN flagged f ON f.actor = e.actor AND f.access_key = e.access_key AND f.account = e.account AND f.api = e.api
     AND f.region = e.region AND f.address = e.address AND f.outcome = coalesce(e.outcome, 'success')
-    AND e.eventtime BETWEEN f.first_time AND f.last_time AND f.agent = agent_family(e.useragent)
+    AND e.eventtime BETWEEN f.first_time AND f.last_time AND f.agent = agent_of(e.useragent)
 ),
 once AS (
-  SELECT *, row_number() OVER (PARTITION BY story, eventhash ORDER BY millibits DESC, cell) AS copy
+  SELECT *, row_number() OVER (PARTITION BY story, coalesce(eventid, eventhash) ORDER BY millibits DESC, cell) AS copy
   FROM met WHERE place <= {per_cell}
 ),
 ranked AS (
-  SELECT *, row_number() OVER (PARTITION BY story ORDER BY millibits DESC, eventtime, eventhash) AS rank
+  SELECT *, row_number() OVER (PARTITION BY story ORDER BY millibits DESC, eventtime, eventid, eventhash) AS rank
   FROM once WHERE copy = 1
 )
 SELECT story, actor, account, api, region, coalesce(outcome, 'success') AS outcome, eventtime, eventid, eventhash,

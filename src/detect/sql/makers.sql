@@ -1,6 +1,6 @@
 -- Who made the keys in question, on the day or the day before.
 WITH issued AS (
-  SELECT profile_of(actor) AS profile, issued_key(responseelements) AS access_key
+  SELECT profile_of(actor) AS profile, issued_key_of(responseelements) AS access_key
   FROM events
   WHERE event_date BETWEEN DATE '{date}' - INTERVAL '1 day' AND DATE '{date}' AND eventsource = 'sts.amazonaws.com'
     AND responseelements IS NOT NULL AND actor IS NOT NULL

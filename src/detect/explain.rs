@@ -1,0 +1,232 @@
+//! Every number behind a finding, in words: observed, expected, how rare for whom, what share of the score.
+//!
+//! Owns: the factors of a story. Refuses: to score. Invariant: the contributions of a story's factors add up to 1.
+
+use chrono::NaiveDate;
+
+use super::counts::Count;
+use super::feature::Feature;
+use super::memory::{Memory, Usage};
+use super::model::Level;
+use super::names::{Name, Names};
+use super::score::{Fact, Measured, Scored};
+use super::signal::Signal;
+use crate::finding::{Factor, Frequency, Rarity, Scope};
+
+/// Values listed for one signal at most; the rest is summed in one more.
+const PARTS_LIMIT: usize = 8;
+
+/// What explaining needs to look up.
+pub struct Explainer<'a> {
+    /// What was known before the day.
+    pub memory: &'a Memory,
+    /// The texts.
+    pub names: &'a Names,
+    /// The day.
+    pub date: NaiveDate,
+}
+
+/// A reason beside the signals: its name, what was seen, what is expected, its bits.
+pub struct Beside {
+    /// Name of the factor.
+    pub name: String,
+    /// What was seen.
+    pub observed: String,
+    /// What is expected.
+    pub expected: String,
+    /// What it adds to the score.
+    pub bits: f64,
+}
+
+impl Explainer<'_> {
+    /// The factors of a unit of an account, with what is beside it, the largest contribution first.
+    pub fn factors(&self, unit: &Scored, account: Name, beside: &[Beside]) -> Vec<Factor> {
+        let mut factors: Vec<Factor> = unit
+            .signals
+            .iter()
+            .filter(|measured| measured.credit > 0.0)
+            .flat_map(|measured| self.signal(unit, measured, account))
+            .collect();
+        if unit.joint > 0.0 {
+            factors.push(plain(
+                "place_and_deeds",
+                "unusual calls from an unusual place",
+                "one of the two at a time",
+                unit.joint,
+            ));
+        }
+        factors.extend(beside.iter().map(|one| plain(&one.name, &one.observed, &one.expected, one.bits)));
+        let total: f64 = factors.iter().map(|factor| factor.contribution).sum();
+        factors.iter_mut().for_each(|factor| factor.contribution /= total.max(1e-9));
+        factors.sort_by(|a, b| {
+            let by_name = || (&a.feature, &a.observed).cmp(&(&b.feature, &b.observed));
+            b.contribution.total_cmp(&a.contribution).then_with(by_name)
+        });
+        factors
+    }
+
+    /// The factors of a signal; their contributions are its credit.
+    fn signal(&self, unit: &Scored, measured: &Measured, account: Name) -> Vec<Factor> {
+        let facts: Vec<&Fact> = unit.facts.iter().filter(|fact| fact.signal == measured.signal).collect();
+        if facts.is_empty() {
+            return vec![self.count(unit, measured)];
+        }
+        let total: f64 = facts.iter().map(|fact| fact.bits).sum();
+        let share = |bits: f64| measured.credit * bits / total;
+        let listed = facts.iter().take(PARTS_LIMIT);
+        let mut factors: Vec<Factor> =
+            listed.map(|fact| self.value(unit, measured, fact, account, share(fact.bits))).collect();
+        if let Some(hidden) = facts.get(PARTS_LIMIT..).filter(|hidden| !hidden.is_empty()) {
+            let credit = share(hidden.iter().map(|fact| fact.bits).sum());
+            let more = format!("{} more", hidden.len());
+            factors.push(Factor { observed: more, rarity: Vec::new(), contribution: credit, ..factors[0].clone() });
+        }
+        factors
+    }
+
+    fn value(&self, unit: &Scored, measured: &Measured, fact: &Fact, account: Name, credit: f64) -> Factor {
+        let usage = self.memory.usage(unit.profile, fact.feature, fact.value, account, self.date);
+        let rarity = rarity(&usage);
+        Factor {
+            feature: fact.feature.as_str().to_owned(),
+            observed: self.names.text(fact.value).to_owned(),
+            expected: format!(
+                "seen on {} of the actor's {} days; by {} of {} peers, {} of {} actors of the account, {} of {} of the \
+                 organization",
+                tenth(usage.own.0),
+                usage.own.1,
+                usage.peers.0,
+                usage.peers.1,
+                usage.account.0,
+                usage.account.1,
+                usage.organization.0,
+                usage.organization.1
+            ),
+            scope: scope_of(&usage),
+            frequency: rarity.first().map_or(Frequency::Unseen, |own| own.frequency),
+            bits: thousandth(measured.bits),
+            contribution: credit,
+            rarity,
+        }
+    }
+
+    /// A signal that is no value: a count, the hour, the shape.
+    fn count(&self, unit: &Scored, measured: &Measured) -> Factor {
+        let (observed, expected) = match count_of(measured.signal) {
+            Some((count, words)) => self.volume(unit, count, words),
+            None => plain_words(measured),
+        };
+        Factor {
+            feature: measured.signal.as_str().to_owned(),
+            observed,
+            expected,
+            scope: Scope::Actor,
+            frequency: by_probability(0.5f64.powf(measured.bits)),
+            bits: thousandth(measured.bits),
+            contribution: measured.credit,
+            rarity: Vec::new(),
+        }
+    }
+
+    fn volume(&self, unit: &Scored, count: Count, words: &str) -> (String, String) {
+        let days = self.memory.actor(unit.profile).map_or(&[][..], |actor| &actor.days);
+        let most = days.iter().map(|day| day.get(count)).max().unwrap_or(0);
+        let level = self.memory.level(unit.profile, count, Level { mean: 1.0, dispersion: 1.5 });
+        let expected = format!(
+            "about {} a day, 39 of 40 days below {}; at most {most} in {} days",
+            tenth(level.mean),
+            level.quantile(0.025),
+            days.len()
+        );
+        (format!("{} {words}", unit.counts.get(count)), expected)
+    }
+}
+
+fn plain(name: &str, observed: &str, expected: &str, bits: f64) -> Factor {
+    Factor {
+        feature: name.to_owned(),
+        observed: observed.to_owned(),
+        expected: expected.to_owned(),
+        scope: Scope::Organization,
+        frequency: Frequency::Rare,
+        bits: thousandth(bits),
+        contribution: bits,
+        rarity: Vec::new(),
+    }
+}
+
+fn count_of(signal: Signal) -> Option<(Count, &'static str)> {
+    Some(match signal {
+        Signal::Calls => (Count::Calls, "calls within three hours"),
+        Signal::Apis => (Count::Apis, "distinct APIs within three hours"),
+        Signal::Denied => (Count::Denied, "calls denied within three hours"),
+        Signal::Resources => (Count::Resources, "distinct resources changed or disclosed within three hours"),
+        Signal::Objects => (Count::Objects, "objects read within three hours"),
+        _ => return None,
+    })
+}
+
+fn plain_words(measured: &Measured) -> (String, String) {
+    let (observed, expected) = match measured.signal {
+        Signal::Hour => ("an hour or day of the week at which the actor is rarely seen", "the actor's usual hours"),
+        Signal::TwoNetworks => ("one access key used in two networks within an hour", "one network at a time"),
+        _ => ("counts that do not go together", "the proportions of other actor-days"),
+    };
+    (observed.to_owned(), expected.to_owned())
+}
+
+fn rarity(usage: &Usage) -> Vec<Rarity> {
+    let own = Rarity {
+        scope: Scope::Actor,
+        seen: thousandth(usage.own.0),
+        of: usage.own.1,
+        frequency: frequency(usage.own.0, usage.own.1),
+    };
+    let group = |scope, (seen, of): (f64, f64)| Rarity { scope, seen, of, frequency: frequency(seen, of) };
+    vec![
+        own,
+        group(Scope::Peers, usage.peers),
+        group(Scope::Account, usage.account),
+        group(Scope::Organization, usage.organization),
+    ]
+}
+
+/// Whose past says the most: the narrowest that has any.
+fn scope_of(usage: &Usage) -> Scope {
+    match () {
+        () if usage.own.1 > 0.0 => Scope::Actor,
+        () if usage.peers.1 > 0.0 => Scope::Peers,
+        () if usage.account.1 > 0.0 => Scope::Account,
+        () => Scope::Organization,
+    }
+}
+
+fn frequency(seen: f64, of: f64) -> Frequency {
+    if seen <= 0.0 || of <= 0.0 { Frequency::Unseen } else { by_probability(seen / of) }
+}
+
+/// Daily to weekly, a few times a month, less than once a month: by the probability of a day.
+fn by_probability(p: f64) -> Frequency {
+    match p {
+        p if p >= 1.0 / 7.0 => Frequency::Frequent,
+        p if p >= 1.0 / 30.0 => Frequency::Infrequent,
+        _ => Frequency::Rare,
+    }
+}
+
+fn thousandth(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+fn tenth(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+/// A value of a feature, in words that stand alone.
+pub fn words(fact: &Fact, names: &Names) -> String {
+    let value = names.text(fact.value);
+    match fact.feature {
+        Feature::Api | Feature::Network | Feature::Region => value.to_owned(),
+        feature => format!("{} {value}", feature.as_str().replace('_', " ")),
+    }
+}

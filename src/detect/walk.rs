@@ -1,0 +1,253 @@
+//! The walk over a lake's days: each is scored by what was known before it, and then known itself.
+//!
+//! Owns: the order of days, which of them are stale, and what is written back of them.
+//! Refuses: to read a date whose number of events did not change; training on 90 days reads the new ones.
+//! Invariant: a date's baselines are replaced whole, with the number of events they came from, in one commit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+
+use super::cell::{Cell, WEEKEND, hour_of, hour_value};
+use super::feature::{ActorKind, Feature};
+use super::memory::{ActorDay, DayRecord, FactRow, Memory};
+use super::names::{Name, Names};
+use super::place::{Location, Locator, Places};
+use super::score::{ActorScore, Day, Hours, ShapeOf};
+use super::story::{Makers, Ruled, Scene, Story};
+use super::workspace::{Kept, Window, Workspace};
+use crate::error::Result;
+use crate::lake::Lake;
+use crate::query::{self, QueryOptions};
+use crate::schema;
+use crate::table::TableSnapshot;
+
+/// Days of the past that count. A value not used for a quarter is new again.
+pub const LOOKBACK_DAYS: u64 = 90;
+
+/// Values of one feature that are kept of an actor's day, and stories that are kept of a day.
+const MOST_VALUES: usize = 1000;
+const MOST_STORIES: usize = 200;
+
+/// What was done to the baselines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Updated {
+    /// Dates whose baselines were made anew.
+    pub dates: u64,
+    /// Events read for that.
+    pub events: u64,
+    /// Rows written.
+    pub rows: u64,
+}
+
+/// A walk in progress.
+pub struct Walk<'a> {
+    lake: &'a Lake,
+    /// The queries.
+    pub workspace: Workspace,
+    /// The texts.
+    pub names: Names,
+    /// The places.
+    pub places: Places,
+    /// What is known of the days before the next one.
+    pub memory: Memory,
+    /// Dates that have events, with their number where every file tells it.
+    pub dates: BTreeMap<NaiveDate, Option<i64>>,
+    trained: BTreeMap<NaiveDate, i64>,
+    /// What was done to the baselines.
+    pub updated: Updated,
+}
+
+/// A day, scored.
+pub struct ScoredDay {
+    /// What was looked at.
+    pub cells: Vec<Cell>,
+    /// Every actor, by its name's text.
+    pub scores: Vec<ActorScore>,
+}
+
+impl<'a> Walk<'a> {
+    /// Opens the lake's tables. Dates after `now` are left out: a clock that jumped must not become anybody's past.
+    ///
+    /// # Errors
+    /// Whatever reading the lake gives.
+    pub async fn open(lake: &'a Lake, options: &QueryOptions, now: DateTime<Utc>) -> Result<Self> {
+        let snapshots = [lake.snapshot(&schema::EVENTS).await?, lake.snapshot(&schema::BASELINES).await?];
+        let mut dates = dates(&snapshots[0]);
+        dates.retain(|date, _| *date <= now.date_naive());
+        let workspace = Workspace::new(query::session(&snapshots, options)?);
+        let trained = workspace.trained_rows().await?;
+        let places = Places::new(Some(locator(options)));
+        let (names, memory, updated) = (Names::default(), Memory::default(), Updated::default());
+        Ok(Self { lake, workspace, names, places, memory, dates, trained, updated })
+    }
+
+    /// Number of events of a date.
+    async fn events(&self, date: NaiveDate) -> Result<i64> {
+        match self.dates.get(&date).copied().flatten() {
+            Some(rows) => Ok(rows),
+            None => self.workspace.count(date).await,
+        }
+    }
+
+    /// Dates whose baselines are not those of their events.
+    ///
+    /// # Errors
+    /// Whatever reading the lake gives.
+    pub async fn stale(&self) -> Result<BTreeSet<NaiveDate>> {
+        let mut stale = BTreeSet::new();
+        for date in self.dates.keys() {
+            if self.trained.get(date) != Some(&self.events(*date).await?) {
+                stale.insert(*date);
+            }
+        }
+        Ok(stale)
+    }
+
+    /// The dates to walk, so that those wanted are scored by all that counts for them.
+    pub fn way(&self, wanted: &BTreeSet<NaiveDate>) -> Vec<NaiveDate> {
+        let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else { return Vec::new() };
+        let from = first.checked_sub_days(Days::new(LOOKBACK_DAYS)).unwrap_or(NaiveDate::MIN);
+        self.dates.range(from..=*last).map(|(date, _)| *date).collect()
+    }
+
+    /// Scores a window by what is known.
+    ///
+    /// # Errors
+    /// Whatever reading the lake gives.
+    pub async fn score(&mut self, window: Window, shape: ShapeOf<'_>) -> Result<ScoredDay> {
+        let cells = self.workspace.cells(window, &mut self.names, &mut self.places).await?;
+        let hours = Hours::new(&mut self.names);
+        let mut scores = Day::new(window.date, &self.memory, &self.names, &cells, hours).score(shape);
+        scores.sort_by(|a, b| self.names.text(a.profile).cmp(self.names.text(b.profile)));
+        Ok(ScoredDay { cells, scores })
+    }
+
+    /// The stories of a scored day, with the rules' part.
+    ///
+    /// # Errors
+    /// Whatever reading the lake gives.
+    pub async fn stories(&mut self, window: Window, day: &ScoredDay, ruled: &Ruled) -> Result<Vec<Story>> {
+        let keys = self.scene(day, ruled).keys();
+        let makers: Makers = self.workspace.makers(window, &keys, &mut self.names).await?;
+        Ok(self.scene(day, ruled).stories(&makers))
+    }
+
+    /// A day as its stories are made from.
+    pub fn scene<'s>(&'s self, day: &'s ScoredDay, ruled: &'s Ruled) -> Scene<'s> {
+        Scene { scores: &day.scores, cells: &day.cells, memory: &self.memory, names: &self.names, ruled }
+    }
+
+    /// Adds a date to what is known: as it was kept, or, where it is stale, counted anew and kept.
+    ///
+    /// # Errors
+    /// Whatever reading or writing the lake gives.
+    pub async fn learn(&mut self, date: NaiveDate, is_stale: bool) -> Result<()> {
+        let record = match is_stale {
+            false => self.workspace.record(date, &mut self.names).await?,
+            true => self.count(date).await?,
+        };
+        self.memory.fold(&record, &mut self.names, &mut self.places);
+        Ok(())
+    }
+
+    async fn count(&mut self, date: NaiveDate) -> Result<DayRecord> {
+        let window = Window { date, before: midnight_after(date), as_of: None };
+        let day = self.score(window, &|_| 0.0).await?;
+        let stories = self.stories(window, &day, &Ruled::new()).await?;
+        let record = record(date, &day, &stories, &mut self.names);
+        let events = self.events(date).await?;
+        let batch = Kept { record: &record, names: &self.names, events }.to_batch()?;
+        self.updated.dates += 1;
+        self.updated.events += events.max(0) as u64;
+        self.updated.rows += batch.num_rows() as u64;
+        self.lake.replace_partition(&schema::BASELINES, date, &[batch]).await?;
+        Ok(record)
+    }
+}
+
+/// The dates of the events with their number of rows, where every file of the date tells it.
+pub fn dates(events: &TableSnapshot) -> BTreeMap<NaiveDate, Option<i64>> {
+    let mut out: BTreeMap<NaiveDate, Option<i64>> = BTreeMap::new();
+    for file in &events.files {
+        let Some(date) = file.partition.as_deref().and_then(|text| text.parse().ok()) else { continue };
+        let rows = file.rows.and_then(|rows| i64::try_from(rows).ok());
+        let sum = out.entry(date).or_insert(Some(0));
+        *sum = sum.zip(rows).map(|(sum, rows)| sum + rows);
+    }
+    out
+}
+
+/// The first instant after a date.
+pub fn midnight_after(date: NaiveDate) -> DateTime<Utc> {
+    date.checked_add_days(Days::new(1)).unwrap_or(NaiveDate::MAX).and_time(NaiveTime::MIN).and_utc()
+}
+
+/// What the user's files of networks tell of an address.
+fn locator(options: &QueryOptions) -> Locator {
+    let networks = options.networks.clone().unwrap_or_default();
+    std::sync::Arc::new(move |address| {
+        let source = networks.look_up(&address.to_string(), None);
+        Location {
+            asn: source.asn,
+            country: source.country.map(|country| country.as_str().to_owned()),
+            kind: source.class.map(|class| class.to_string()),
+        }
+    })
+}
+
+/// What is kept of a scored day.
+fn record(date: NaiveDate, day: &ScoredDay, stories: &[Story], names: &mut Names) -> DayRecord {
+    let millibits = |bits: f64| (bits * 1000.0).round() as i64;
+    let actor = |score: &ActorScore| ActorDay {
+        profile: score.profile,
+        peer: score.peer,
+        counts: score.counts,
+        values: score.values.iter().map(|(signal, bits)| (*signal, millibits(*bits))).collect(),
+    };
+    DayRecord {
+        date,
+        facts: facts(&day.cells, names),
+        actors: day.scores.iter().map(actor).collect(),
+        stories: stories.iter().take(MOST_STORIES).map(|story| millibits(story.score)).collect(),
+    }
+}
+
+/// The values of a day, sorted by their texts, as they come back from the lake.
+fn facts(cells: &[Cell], names: &mut Names) -> Vec<FactRow> {
+    let mut calls: BTreeMap<(Name, Name, Feature, Name), i64> = BTreeMap::new();
+    for cell in cells {
+        let network = (Feature::Network, cell.prefix);
+        let plain = cell.values().filter(|(feature, _)| Feature::KEPT.contains(feature) && *feature != Feature::Network);
+        let hours = hours(cell, names);
+        for (feature, value) in plain.chain([network]).chain(hours) {
+            *calls.entry((cell.profile, cell.account, feature, value)).or_default() += cell.calls;
+        }
+    }
+    let mut most: BTreeMap<(Name, Feature), usize> = BTreeMap::new();
+    let mut rows: Vec<FactRow> = calls
+        .into_iter()
+        .map(|((profile, account, feature, value), calls)| FactRow { profile, account, feature, value, calls })
+        .collect();
+    let text = |row: &FactRow| [row.profile, row.account, row.value].map(|name| names.text(name).to_owned());
+    rows.sort_by_cached_key(|row| {
+        let [profile, account, value] = text(row);
+        (profile, account, row.feature.as_str(), value, row.calls)
+    });
+    rows.retain(|row| {
+        let seen = most.entry((row.profile, row.feature)).or_default();
+        *seen += 1;
+        *seen <= MOST_VALUES
+    });
+    rows
+}
+
+/// Hours are kept of people: programs have their own time.
+fn hours(cell: &Cell, names: &mut Names) -> Vec<(Feature, Name)> {
+    if ActorKind::of(names.text(cell.profile)) != ActorKind::Person {
+        return Vec::new();
+    }
+    let (hour, weekend) = hour_of(cell.first);
+    let rest = weekend.then(|| WEEKEND.to_owned());
+    [hour_value(hour)].into_iter().chain(rest).map(|text| (Feature::Hour, names.of(&text))).collect()
+}
