@@ -6,6 +6,7 @@
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
+use datafusion::sql::sqlparser::tokenizer::TokenizerError;
 use parquet::errors::ParquetError;
 
 use crate::error::{Error, ErrorKind};
@@ -33,6 +34,16 @@ pub(super) fn of(error: &DataFusionError) -> Error {
         },
         other => usage("cannot run the query", other.message().into_owned()),
     }
+}
+
+/// An error about a text of SQL, which points at the place.
+pub(super) fn at(_sql: &str, error: &DataFusionError) -> Error {
+    of(error)
+}
+
+/// The same for text that has no words.
+pub(super) fn syntax_error(sql: &str, error: &TokenizerError) -> Error {
+    at(sql, &DataFusionError::SQL(Box::new(ParserError::TokenizerError(error.to_string())), None))
 }
 
 /// The error below the contexts, copies and positions.

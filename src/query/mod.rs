@@ -5,6 +5,7 @@
 //! Invariant: a session sees exactly the snapshots it was made from; what is committed later is not in it.
 
 mod bounds;
+pub mod dialect;
 mod fault;
 pub mod functions;
 pub mod named;
@@ -13,7 +14,6 @@ mod origins;
 pub mod output;
 mod provider;
 mod text;
-mod version;
 mod view;
 
 use std::collections::HashMap;
@@ -82,6 +82,7 @@ pub fn session_for(snapshots: &[TableSnapshot], options: &QueryOptions, access: 
     let mut state = SessionStateBuilder::new()
         .with_config(config(options).with_extension(Arc::new(access)))
         .with_runtime_env(runtime(snapshots, options, access)?)
+        .with_expr_planners(functions::planners())
         .with_default_features()
         // CREATE EXTERNAL TABLE is refused, and it could not work either.
         .with_table_factories(HashMap::new())
@@ -168,10 +169,8 @@ async fn stream(frame: DataFrame) -> Result<SendableRecordBatchStream> {
 }
 
 async fn plan(ctx: &SessionContext, sql: &str) -> Result<DataFrame> {
-    if sql.trim().is_empty() {
-        return Err(Error::new(ErrorKind::Usage, "the query is empty").hint("write one, for example SHOW TABLES"));
-    }
-    let plan = ctx.state().create_logical_plan(sql).await.map_err(|error| fault::of(&error))?;
+    let statement = dialect::parse(sql)?;
+    let plan = ctx.state().statement_to_plan(statement).await.map_err(|error| fault::at(sql, &error))?;
     let access = ctx.state().config().get_extension::<Access>().map_or(Access::Read, |access| *access);
     check(&plan, access)?;
     ctx.execute_logical_plan(plan).await.map_err(|error| fault::of(&error))

@@ -258,9 +258,9 @@ async fn only_reading_is_allowed() {
         ("COPY events TO '/tmp/x.csv'", "COPY"),
         ("COPY (SELECT 1) TO '/tmp/x.parquet' STORED AS PARQUET", "COPY"),
         ("EXPLAIN ANALYZE COPY (SELECT 1) TO '/tmp/x.csv' STORED AS CSV", "COPY"),
-        ("CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/etc/passwd'", "CreateExternalTable"),
-        ("CREATE TABLE x AS SELECT 1", "CreateMemoryTable"),
-        ("CREATE VIEW x AS SELECT 1", "CreateView"),
+        ("CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/etc/passwd'", "CREATE EXTERNAL"),
+        ("CREATE TABLE x AS SELECT 1", "CREATE TABLE"),
+        ("CREATE VIEW x AS SELECT 1", "CREATE VIEW"),
         ("CREATE SCHEMA x", "CreateCatalogSchema"),
         ("INSERT INTO events SELECT * FROM events", "Insert Into"),
         ("DELETE FROM events", "Delete"),
@@ -271,10 +271,7 @@ async fn only_reading_is_allowed() {
     ] {
         let error = collect(&ctx, sql).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Usage, "{sql}: {error}");
-        assert!(
-            error.to_string().contains(&format!("cannot run {name}: a query may only read (use SELECT")),
-            "{sql}: {error}"
-        );
+        assert!(error.to_string().contains(&format!("cannot run {name}: a query may only read (")), "{sql}: {error}");
     }
     assert_eq!(number(&ctx, "SELECT count(*) FROM events").await, 40);
 }

@@ -17,4 +17,5 @@ mod queue;
 mod run;
 mod sink;
 mod support;
+mod trino;
 mod verify;

@@ -103,7 +103,7 @@ fn snapshot(folder: &Path, table: &'static Table) -> TableSnapshot {
     }
 }
 
-fn session(folder: &Path) -> SessionContext {
+pub fn session(folder: &Path) -> SessionContext {
     let snapshots =
         [&EVENTS, &INSIGHTS, &OBJECTS, &REJECTS, &FINDINGS, &COMPLETENESS].map(|table| snapshot(folder, table));
     query::session(&snapshots, &QueryOptions::new(2, 256 << 20)).unwrap()
