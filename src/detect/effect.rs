@@ -302,7 +302,8 @@ mod tests {
         assert_eq!(of("s3:PutBucketAcl", acl), "public");
         let bucket = r#"{"bucketPolicy":{"Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject"}]}}"#;
         assert_eq!(of("s3:PutBucketPolicy", bucket), "public");
-        let conditioned = bucket.replace("\"Action\"", "\"Condition\":{\"Bool\":{\"aws:SecureTransport\":\"false\"}},\"Action\"");
+        let conditioned =
+            bucket.replace("\"Action\"", "\"Condition\":{\"Bool\":{\"aws:SecureTransport\":\"false\"}},\"Action\"");
         assert_eq!(of("s3:PutBucketPolicy", &conditioned), "");
     }
 
@@ -326,7 +327,10 @@ mod tests {
         let policy = r#"{"userName":"ana","policyArn":"arn:aws:iam::aws:policy/AdministratorAccess"}"#;
         assert_eq!(of("iam:AttachUserPolicy", policy), "admin policy:AdministratorAccess");
         assert_eq!(of("guardduty:UpdateDetector", r#"{"detectorId":"d","enable":false}"#), "switched-off");
-        assert_eq!(of("s3:PutBucketLifecycle", r#"{"LifecycleConfiguration":{"Rule":{"Expiration":{"Days":1}}}}"#), "short-retention");
+        assert_eq!(
+            of("s3:PutBucketLifecycle", r#"{"LifecycleConfiguration":{"Rule":{"Expiration":{"Days":1}}}}"#),
+            "short-retention"
+        );
         let run = r#"{"instanceType":"p3.2xlarge","instancesSet":{"items":[{"minCount":1,"maxCount":10}]},"userData":"<sensitiveDataRemoved>"}"#;
         assert_eq!(of("ec2:RunInstances", run), "count:2^3 instance:p3 user-data");
     }

@@ -157,11 +157,11 @@ fn plain(name: &str, observed: &str, expected: &str, bits: f64) -> Factor {
 
 fn count_of(signal: Signal) -> Option<(Count, &'static str)> {
     Some(match signal {
-        Signal::Calls => (Count::Calls, "calls within three hours"),
-        Signal::Apis => (Count::Apis, "distinct APIs within three hours"),
-        Signal::Denied => (Count::Denied, "calls denied within three hours"),
-        Signal::Resources => (Count::Resources, "distinct resources changed or disclosed within three hours"),
-        Signal::Objects => (Count::Objects, "objects read within three hours"),
+        Signal::Calls => (Count::Calls, "calls in one session"),
+        Signal::Apis => (Count::Apis, "distinct APIs in one session"),
+        Signal::Denied => (Count::Denied, "calls denied in one session"),
+        Signal::Resources => (Count::Resources, "distinct resources changed or disclosed in one session"),
+        Signal::Objects => (Count::Objects, "objects read in one session"),
         _ => return None,
     })
 }

@@ -51,16 +51,8 @@ pub enum Feature {
 
 impl Feature {
     /// Those that are kept.
-    pub const KEPT: [Self; 8] = [
-        Self::Api,
-        Self::Effect,
-        Self::Resource,
-        Self::Network,
-        Self::Agent,
-        Self::Region,
-        Self::Account,
-        Self::Hour,
-    ];
+    pub const KEPT: [Self; 8] =
+        [Self::Api, Self::Effect, Self::Resource, Self::Network, Self::Agent, Self::Region, Self::Account, Self::Hour];
 
     /// The name in the table `baselines` and in SQL.
     pub fn as_str(self) -> &'static str {

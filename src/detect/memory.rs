@@ -30,8 +30,8 @@ const PEER_PULL: f64 = 2.0;
 const DAY_PULL: f64 = 20.0;
 
 /// Actor-days of an imagined organization before the first real one, and how often one of its APIs is used.
-const PRIOR_DAYS: f64 = 40.0;
-const PRIOR_RATE: f64 = 0.03;
+const PRIOR_DAYS: f64 = 50.0;
+const PRIOR_RATE: f64 = 0.026;
 
 /// Share of the days on which an actor uses what it uses at all.
 const USE_RATE: f64 = 0.3;
@@ -334,7 +334,7 @@ impl Memory {
     }
 
     /// The score that as many stories a day reached in the past weeks as the budget allows; `None` where there is too
-    /// little past to tell.
+    /// little past to tell, or where there were fewer stories than that.
     pub fn threshold(&self, per_day: f64) -> Option<f64> {
         if self.stories.len() < LEAST_STORY_DAYS {
             return None;
@@ -342,8 +342,8 @@ impl Memory {
         let mut scores: Vec<i64> = self.stories.iter().flatten().copied().collect();
         scores.sort_unstable_by(|a, b| b.cmp(a));
         let allowed = (per_day * self.stories.len() as f64).round() as usize;
-        let (last, next) = (scores.get(allowed.checked_sub(1)?), scores.get(allowed).copied().unwrap_or(0));
         // between the last story that fits and the first that does not
-        Some(last.map_or(0.0, |last| (*last + next) as f64 / 2000.0))
+        let (last, next) = (scores.get(allowed.checked_sub(1)?)?, scores.get(allowed)?);
+        Some((last + next) as f64 / 2000.0)
     }
 }

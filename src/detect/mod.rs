@@ -156,8 +156,7 @@ fn windows(options: &DetectOptions, dates: &BTreeSet<NaiveDate>, now: DateTime<U
         return Err(Error::new(ErrorKind::Usage, format!("the range from {from} to {to} is empty"))
             .hint("give a from before to, for example --from 2026-01-01T00:00:00Z --to 2026-01-02T00:00:00Z"));
     }
-    let window =
-        |date: &NaiveDate| Window { date: *date, before: to.min(midnight_after(*date)), as_of: options.as_of };
+    let window = |date: &NaiveDate| Window { date: *date, before: to.min(midnight_after(*date)), as_of: options.as_of };
     let touched = |date: &&NaiveDate| midnight(**date) < to && midnight_after(**date) > from;
     let found: Vec<Window> = dates.iter().filter(touched).map(window).collect();
     if !found.is_empty() || options.from.is_some() {
@@ -248,9 +247,8 @@ fn add_rules(
         if score.best.score < story::LEAST_SCORE {
             weights.retain(|at, _| day.cells[*at].profile != score.profile);
         }
-        let named = |cell: &Cell| {
-            cell.profile == score.profile && hits.iter().any(|hit| hit.api == walk.names.text(cell.api))
-        };
+        let named =
+            |cell: &Cell| cell.profile == score.profile && hits.iter().any(|hit| hit.api == walk.names.text(cell.api));
         for (at, _) in day.cells.iter().enumerate().filter(|(_, cell)| named(cell)) {
             *weights.entry(at).or_default() += (bits * 1000.0) as i64;
         }

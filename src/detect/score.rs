@@ -18,10 +18,11 @@ use super::tactic::{Intent, intent};
 
 /// A pause after which another unit begins, and the longest unit: a session of somebody who looks around and acts.
 const PAUSE: TimeDelta = TimeDelta::hours(2);
-const LONGEST: TimeDelta = TimeDelta::hours(3);
+const LONGEST: TimeDelta = TimeDelta::minutes(210);
 
 /// Days of its surroundings' behaviour that an actor's own is pulled by.
-const PULL_DAYS: f64 = 2.0;
+const CONTEXT_PULL: f64 = 3.7;
+const DEED_PULL: f64 = 2.6;
 
 /// Bits that any day has: a value is only worth counting beyond them.
 const CONTEXT_FLOOR: f64 = 3.6;
@@ -32,16 +33,16 @@ const OWN_EXCESS: f64 = 6.0;
 
 /// Bits of a strange place from which its user is taken for a stranger, whose deeds are held against what the
 /// organization does, not against the actor's habits; and how much of that counts.
-const STRANGER: f64 = 7.0;
+const STRANGER: f64 = 12.0;
 const STRANGER_WEIGHT: f64 = 1.0;
 
 /// Each further value of a signal, and each further signal, counts less: they tell mostly the same.
 const NEXT_VALUE: f64 = 0.25;
-const NEXT_CONTEXT: f64 = 0.6;
+const NEXT_CONTEXT: f64 = 1.0;
 const NEXT_DEED: f64 = 0.7;
 
 /// Bits of a signal that are not worth a word.
-const SIGNAL_FLOOR: f64 = 1.4;
+const SIGNAL_FLOOR: f64 = 1.3;
 
 /// Weight of a strange place and strange deeds coming together.
 const JOINT: f64 = 0.75;
@@ -214,8 +215,8 @@ impl<'a> Day<'a> {
         for &at in cells {
             let cell = &self.cells[at];
             let network = cell.place.network;
-            let usual = scorer.kind == ActorKind::Workload
-                && self.memory.knows(scorer.profile, Feature::Network, network);
+            let usual =
+                scorer.kind == ActorKind::Workload && self.memory.knows(scorer.profile, Feature::Network, network);
             let units = by_network.entry((!usual).then_some(network)).or_default();
             match units.last_mut() {
                 Some(unit) if self.continues(unit, cell) => unit.push(at),
@@ -235,9 +236,10 @@ impl<'a> Day<'a> {
     /// How much of a value's surprise remains when others met it for the first time on the same day, up to `until`: what
     /// everybody does at once is a roll-out.
     fn alone(&self, feature: Feature, value: Name, profile: Name, until: DateTime<Utc>) -> f64 {
-        let others = self.newcomers.get(&(feature, value)).map_or(0, |all| {
-            all.iter().filter(|(time, other)| *other != profile && *time <= until).count()
-        });
+        let others = self
+            .newcomers
+            .get(&(feature, value))
+            .map_or(0, |all| all.iter().filter(|(time, other)| *other != profile && *time <= until).count());
         2.0 / (2.0 + others as f64)
     }
 
@@ -322,9 +324,7 @@ impl Scorer<'_> {
         values.extend(self.volumes(&counts));
         facts.extend(deeds);
         let text = |fact: &Fact| self.day.names.text(fact.value);
-        facts.sort_by(|a, b| {
-            b.bits.total_cmp(&a.bits).then_with(|| (a.feature, text(a)).cmp(&(b.feature, text(b))))
-        });
+        facts.sort_by(|a, b| b.bits.total_cmp(&a.bits).then_with(|| (a.feature, text(a)).cmp(&(b.feature, text(b)))));
         self.weigh(unit, values, facts, counts)
     }
 
@@ -336,7 +336,7 @@ impl Scorer<'_> {
                 let memory = self.day.memory;
                 let used = memory.used(self.profile, feature, value, self.day.date);
                 let adoption = memory.adoption(feature, value, self.peer, cell.account, 0.3);
-                let surprise = bits(memory.predictive(used, self.days, adoption, PULL_DAYS)) - CONTEXT_FLOOR;
+                let surprise = bits(memory.predictive(used, self.days, adoption, CONTEXT_PULL)) - CONTEXT_FLOOR;
                 if surprise <= 0.0 {
                     continue;
                 }
@@ -376,11 +376,7 @@ impl Scorer<'_> {
 
     /// Four bits for each other network (two at most) in which a key of the unit was in use at the same time, where
     /// the unit's own network is new.
-    fn two_networks<'c>(
-        &self,
-        cells: impl Iterator<Item = (usize, &'c Cell)>,
-        values: &BTreeMap<Signal, f64>,
-    ) -> f64 {
+    fn two_networks<'c>(&self, cells: impl Iterator<Item = (usize, &'c Cell)>, values: &BTreeMap<Signal, f64>) -> f64 {
         if !values.contains_key(&Signal::Network) {
             return 0.0;
         }
@@ -445,7 +441,7 @@ impl Scorer<'_> {
         let memory = self.day.memory;
         let used = memory.used(self.profile, feature, value, self.day.date);
         let adoption = memory.adoption(feature, value, self.peer, cell.account, base);
-        let own = bits(memory.predictive(used, self.days, adoption, PULL_DAYS));
+        let own = bits(memory.predictive(used, self.days, adoption, DEED_PULL));
         let around = bits(memory.day_rate(feature, value, self.peer, base));
         let known = trust(self.days);
         let surprise = known * own.min(around + OWN_EXCESS) + (1.0 - known) * around * 0.8;
@@ -476,7 +472,7 @@ impl Scorer<'_> {
     fn weigh(&self, cells: Vec<usize>, values: BTreeMap<Signal, f64>, facts: Vec<Fact>, counts: DayCounts) -> Scored {
         let measure = |(signal, value): (Signal, f64)| {
             let bits = self.day.memory.surprise(self.kind, self.profile, signal, value);
-            Measured { signal, value, bits, credit: (bits - SIGNAL_FLOOR).max(0.0) * signal.weight() }
+            Measured { signal, value, bits, credit: signal.credit((bits - SIGNAL_FLOOR).max(0.0)) }
         };
         let mut signals: Vec<Measured> = values.into_iter().filter(|(_, value)| *value > 0.0).map(measure).collect();
         let shape = (self.shape - SHAPE_FLOOR).max(0.0) * trust(self.days);

@@ -12,8 +12,8 @@ use ndarray::{Array1, Array2, Axis};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::model::bits;
 use super::counts::{Count, DayCounts};
+use super::model::bits;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Version of the file's layout and of the vector's meaning.

@@ -105,34 +105,46 @@ impl Signal {
     pub fn weight(self) -> f64 {
         match self {
             Self::Network => 1.2,
-            Self::Place => 1.0,
+            Self::Place => 0.7,
             Self::Agent => 0.7,
-            Self::Region => 0.7,
-            Self::Account => 0.6,
+            Self::Region => 1.1,
+            Self::Account => 0.5,
             Self::Hour => 0.5,
             Self::TwoNetworks => 0.25,
-            Self::Calls => 0.2,
-            Self::Apis => 0.3,
-            Self::Denied => 0.65,
+            Self::Calls => 0.15,
+            Self::Apis => 0.2,
+            Self::Denied => 0.2,
             Self::Resources => 0.4,
-            Self::Objects | Self::Resource => 0.5,
+            Self::Objects => 0.5,
+            Self::Resource => 0.65,
             Self::Shape => 0.2,
             Self::Consequence => 1.0,
             Self::Api(tactic) => match tactic {
-                Tactic::Discovery | Tactic::DiscoveryS3 => 0.4,
+                Tactic::Discovery | Tactic::Impact => 0.36,
+                Tactic::DiscoveryS3 => 0.6,
                 Tactic::InitialAccess
                 | Tactic::ExfiltrationS3
                 | Tactic::ImpactS3Permission
                 | Tactic::ImpactS3Delete => 1.0,
-                Tactic::DefenseEvasion => 1.4,
-                Tactic::CredentialAccess => 1.05,
-                Tactic::Persistence
-                | Tactic::PrivilegeEscalation
-                | Tactic::Exfiltration => 1.2,
-                Tactic::Impact => 0.6,
+                Tactic::DefenseEvasion | Tactic::PrivilegeEscalation => 1.3,
+                Tactic::CredentialAccess => 0.7,
+                Tactic::Persistence => 0.75,
+                Tactic::Exfiltration => 1.1,
                 Tactic::ImpactS3Write => 0.8,
             },
         }
+    }
+}
+
+/// Bits beyond which a signal's weight is at least a half: what is that improbable is no everyday variation, whatever
+/// the signal.
+const EXTREME: f64 = 12.0;
+
+impl Signal {
+    /// What so many bits of this signal are worth.
+    pub fn credit(self, bits: f64) -> f64 {
+        let usual = bits.min(EXTREME) * self.weight();
+        usual + (bits - EXTREME).max(0.0) * self.weight().max(0.5)
     }
 }
 
@@ -141,12 +153,16 @@ const BINS: usize = 120;
 const BINS_PER_BIT: f64 = 4.0;
 
 /// Actor-days that the prior counts for: in three of four nothing is measured, and what is halves every two bits.
-const PRIOR_DAYS: f64 = 20.0;
+const PRIOR_DAYS: f64 = 10.0;
 const PRIOR_ANY: f64 = 0.25;
 const PRIOR_HALF: f64 = 2.0;
 
 /// Half a day of anything at all: what never happened is not impossible.
 const FLOOR: f64 = 0.3;
+
+/// See [`Tail::p`]; small samples are not believed below.
+const BEYOND: f64 = 3.0;
+const BEYOND_FROM: f64 = 16.0;
 
 /// From here on a value is worth counting as "had any".
 pub const ANY: f64 = 1.0;
@@ -156,12 +172,13 @@ pub const ANY: f64 = 1.0;
 pub struct Tail {
     days: f64,
     any: f64,
+    most: f64,
     bins: [f64; BINS],
 }
 
 impl Default for Tail {
     fn default() -> Self {
-        Self { days: 0.0, any: 0.0, bins: [0.0; BINS] }
+        Self { days: 0.0, any: 0.0, most: 0.0, bins: [0.0; BINS] }
     }
 }
 
@@ -173,6 +190,7 @@ impl Tail {
     /// Adds an actor-day's largest value.
     pub fn add(&mut self, value: f64) {
         self.days += 1.0;
+        self.most = self.most.max(value);
         if value > 0.0 {
             self.bins[bin(value)] += 1.0;
         }
@@ -181,8 +199,13 @@ impl Tail {
         }
     }
 
-    /// Probability that an actor-day has at least this value: (days with at least it + prior) / (days + prior).
+    /// Probability that an actor-day has at least this value: (days with at least it + prior) / (days + prior). Beyond
+    /// everything that was ever measured it halves with every [`BEYOND`] bits, as no number of days can tell.
     pub fn p(&self, value: f64) -> f64 {
+        self.within(value) * 0.5f64.powf((value - self.most.max(BEYOND_FROM)).max(0.0) / BEYOND)
+    }
+
+    fn within(&self, value: f64) -> f64 {
         let at = bin(value);
         let above = self.bins[at + 1..].iter().sum::<f64>() + self.bins[at] / 2.0;
         let prior = PRIOR_DAYS * PRIOR_ANY * 0.5f64.powf(value / PRIOR_HALF);
@@ -211,10 +234,10 @@ pub struct Habit {
 const FADE: f64 = 0.98;
 
 /// Days that the kind's rate counts for against the actor's own.
-const HABIT_DAYS: f64 = 10.0;
+const HABIT_DAYS: f64 = 12.0;
 
 /// How far an actor's habit may move a probability, up or down.
-const MOST_RATIO: f64 = 6.0;
+const MOST_RATIO: f64 = 5.4;
 
 impl Habit {
     /// The habit of an actor that never had any, in so many days.

@@ -26,12 +26,7 @@ use crate::schema;
 ///
 /// # Errors
 /// `BadInput` where the file is of another version, cut short or altered; whatever the lake gives.
-pub async fn shape_model(
-    lake: &Lake,
-    memory: &Memory,
-    names: &Names,
-    date: NaiveDate,
-) -> Result<(String, ShapeModel)> {
+pub async fn shape_model(lake: &Lake, memory: &Memory, names: &Names, date: NaiveDate) -> Result<(String, ShapeModel)> {
     let days = memory.all_days(names);
     let Some(training) = Training::new(days.into_iter(), date) else {
         return Ok((reference::VERSION.to_owned(), reference::shape()?));

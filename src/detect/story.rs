@@ -17,14 +17,15 @@ use super::signal::Signal;
 pub const LEAST_SCORE: f64 = 4.0;
 
 /// What each further member adds, and how many count.
-const NEXT_MEMBER: f64 = 0.25;
+const NEXT_MEMBER: f64 = 0.17;
 const MEMBERS: usize = 3;
 
 /// Share of the story's best score that a member needs for its cells to be evidence.
 const MEMBER_SHARE: f64 = 0.3;
 
-/// Actors that used a source before, up to which it says that two belong together.
+/// Actors that used a source before, and that use it today, up to which it says that two belong together.
 const RARE_USERS: f64 = 2.0;
+const FEW_ACTORS: usize = 4;
 
 /// Bits of a fact from which its cell is evidence.
 const EVIDENCE: f64 = 1.0;
@@ -80,7 +81,6 @@ impl Scene<'_> {
         order
     }
 
-
     /// Keys whose maker would join a candidate to another story.
     pub fn keys(&self) -> BTreeSet<String> {
         let units = self.candidates().into_iter().flat_map(|at| &self.scores[at].best.cells);
@@ -91,7 +91,9 @@ impl Scene<'_> {
     /// Joins the candidates into stories, the highest score first.
     pub fn stories(&self, makers: &Makers) -> Vec<Story> {
         let order = self.candidates();
-        let links: Vec<Links> = order.iter().map(|at| Links::of(self, *at, makers)).collect();
+        let mut crowds = Crowds::new();
+        self.cells.iter().for_each(|cell| _ = crowds.entry(cell.prefix).or_default().insert(cell.profile));
+        let links: Vec<Links> = order.iter().map(|at| Links::of(self, *at, makers, &crowds)).collect();
         let mut taken = vec![false; order.len()];
         let mut stories = Vec::new();
         for first in 0..order.len() {
@@ -116,7 +118,7 @@ impl Scene<'_> {
         let members = story.members.iter().filter(|at| self.bits(**at) >= least);
         let mut weights: BTreeMap<usize, i64> = BTreeMap::new();
         for unit in members.map(|at| &self.scores[*at].best) {
-            for (at, bits) in carriers(unit, self.cells) {
+            for (at, bits) in self.carriers(unit) {
                 *weights.entry(at).or_default() += (bits * 1000.0).round() as i64;
             }
         }
@@ -142,6 +144,9 @@ fn gather(first: usize, links: &[Links], taken: &mut [bool]) -> Vec<usize> {
     group
 }
 
+/// Actors by the source that they use today.
+type Crowds = HashMap<Name, BTreeSet<Name>>;
+
 /// What joins an actor's unit to others.
 struct Links {
     profile: Name,
@@ -150,11 +155,16 @@ struct Links {
 }
 
 impl Links {
-    fn of(scene: &Scene<'_>, at: usize, makers: &Makers) -> Self {
+    fn of(scene: &Scene<'_>, at: usize, makers: &Makers, crowds: &Crowds) -> Self {
         let (memory, names, score) = (scene.memory, scene.names, &scene.scores[at]);
         let unit = || score.best.cells.iter().map(|at| &scene.cells[*at]);
         let public = |cell: &&Cell| names.text(cell.address).parse::<std::net::IpAddr>().is_ok();
-        let rare = |cell: &&Cell| memory.users(Feature::Prefix, cell.prefix) <= RARE_USERS;
+        // where nothing is known yet, everything is rare
+        let rare = |cell: &&Cell| {
+            memory.span().is_some()
+                && memory.users(Feature::Prefix, cell.prefix) <= RARE_USERS
+                && crowds.get(&cell.prefix).is_none_or(|actors| actors.len() <= FEW_ACTORS)
+        };
         let private = |cell: &&Cell| names.text(cell.place.network) == "private";
         Self {
             profile: score.profile,
@@ -173,27 +183,49 @@ impl Links {
     }
 }
 
-fn carriers(unit: &Scored, cells: &[Cell]) -> Vec<(usize, f64)> {
-    let mut found: Vec<(usize, f64)> = unit
-        .facts
-        .iter()
-        .filter(|fact| fact.bits > EVIDENCE && !fact.signal.is_context())
-        .map(|fact| (fact.cell, fact.bits))
-        .collect();
-    if unit.context > STRANGE_PLACE {
-        let marks = |fact: &&Fact| {
-            matches!(fact.signal, Signal::Network | Signal::Place | Signal::Agent | Signal::Region)
-                && fact.bits > STRANGE
+impl Scene<'_> {
+    /// The cells of a unit that carry its score, with bits.
+    fn carriers(&self, unit: &Scored) -> Vec<(usize, f64)> {
+        let cells = self.cells;
+        let mut found: Vec<(usize, f64)> = unit
+            .facts
+            .iter()
+            .filter(|fact| fact.bits > EVIDENCE && !fact.signal.is_context())
+            .map(|fact| (fact.cell, fact.bits))
+            .collect();
+        found.extend(self.bulk(unit));
+        if unit.context > STRANGE_PLACE {
+            let marks = |fact: &&Fact| {
+                matches!(fact.signal, Signal::Network | Signal::Place | Signal::Agent | Signal::Region)
+                    && fact.bits > STRANGE
+            };
+            let strange: Vec<_> = unit.facts.iter().filter(marks).map(|fact| (fact.feature, fact.value)).collect();
+            let from_there = |at: &&usize| cells[**at].context().any(|value| strange.contains(&value));
+            found.extend(unit.cells.iter().filter(from_there).map(|at| (*at, 1.0)));
+        }
+        if found.is_empty() {
+            found = unit.facts.iter().map(|fact| (fact.cell, fact.bits)).collect();
+        }
+        match found.is_empty() {
+            true => unit.cells.iter().map(|at| (*at, 1.0)).collect(),
+            false => found,
+        }
+    }
+
+    /// The cells behind unusual counts: the API with the most calls, what was denied, the objects read.
+    fn bulk(&self, unit: &Scored) -> Vec<(usize, f64)> {
+        let mut calls: BTreeMap<Name, i64> = BTreeMap::new();
+        unit.cells.iter().for_each(|at| *calls.entry(self.cells[*at].api).or_default() += self.cells[*at].calls);
+        let busiest = calls.iter().max_by_key(|(api, calls)| (**calls, self.names.text(**api))).map(|(api, _)| *api);
+        let carries = |signal: Signal, cell: &Cell| match signal {
+            Signal::Calls => Some(cell.api) == busiest,
+            Signal::Denied => matches!(self.names.text(cell.outcome), "denied" | "auth_failed"),
+            Signal::Objects => self.names.text(cell.api) == "s3:GetObject",
+            _ => false,
         };
-        let strange: Vec<_> = unit.facts.iter().filter(marks).map(|fact| (fact.feature, fact.value)).collect();
-        let from_there = |at: &&usize| cells[**at].context().any(|value| strange.contains(&value));
-        found.extend(unit.cells.iter().filter(from_there).map(|at| (*at, 1.0)));
-    }
-    if found.is_empty() {
-        found = unit.facts.iter().map(|fact| (fact.cell, fact.bits)).collect();
-    }
-    match found.is_empty() {
-        true => unit.cells.iter().map(|at| (*at, 1.0)).collect(),
-        false => found,
+        let told = unit.signals.iter().filter(|measured| measured.credit > EVIDENCE);
+        let pairs = told.flat_map(|measured| unit.cells.iter().map(move |at| (measured, *at)));
+        let carrying = pairs.filter(|(measured, at)| carries(measured.signal, &self.cells[*at]));
+        carrying.map(|(measured, at)| (at, measured.credit)).collect()
     }
 }

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::lake::LakeOptions;
+use crate::{query, schema, train};
 
 const ACCOUNT: &str = "111111111111";
 
@@ -251,7 +252,7 @@ async fn a_burst_of_usual_calls_is_found_by_volume() {
     }));
     let world = World::new(&events).await;
     let mut options = DetectOptions::new(query_options(2));
-    (options.from, options.to, options.min_score) = (Some(at(15, 0)), Some(at(16, 0)), 8.0);
+    (options.from, options.to, options.bar) = (Some(at(15, 0)), Some(at(16, 0)), Bar::Score(1.0));
     let report = detect(&world.lake, &options, at(16, 1)).await.unwrap();
     assert_eq!(report.findings[0].actor, user(5));
     assert_eq!(report.findings[0].factors[0].feature, "calls");

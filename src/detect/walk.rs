@@ -218,7 +218,8 @@ fn facts(cells: &[Cell], names: &mut Names) -> Vec<FactRow> {
     let mut calls: BTreeMap<(Name, Name, Feature, Name), i64> = BTreeMap::new();
     for cell in cells {
         let network = (Feature::Network, cell.prefix);
-        let plain = cell.values().filter(|(feature, _)| Feature::KEPT.contains(feature) && *feature != Feature::Network);
+        let plain =
+            cell.values().filter(|(feature, _)| Feature::KEPT.contains(feature) && *feature != Feature::Network);
         let hours = hours(cell, names);
         for (feature, value) in plain.chain([network]).chain(hours) {
             *calls.entry((cell.profile, cell.account, feature, value)).or_default() += cell.calls;

@@ -125,11 +125,7 @@ impl Workspace {
             let (profile, rule, api) = (text("profile")?, text("rule")?, text("api")?);
             let calls = Numbers::of(&batch, "calls")?;
             for row in 0..batch.num_rows() {
-                let hit = RuleHit {
-                    rule: rule.at(row).to_owned(),
-                    api: api.at(row).to_owned(),
-                    calls: calls.at(row),
-                };
+                let hit = RuleHit { rule: rule.at(row).to_owned(), api: api.at(row).to_owned(), calls: calls.at(row) };
                 hits.entry(names.of(profile.at(row))).or_default().push(hit);
             }
         }
@@ -202,8 +198,7 @@ impl Workspace {
         let broken = |error: datafusion::error::DataFusionError| {
             Error::new(ErrorKind::Internal, format!("cannot prepare the detector's table {name}")).source(error)
         };
-        let batch =
-            RecordBatch::try_from_iter(columns.iter().cloned()).map_err(|error| broken(error.into()))?;
+        let batch = RecordBatch::try_from_iter(columns.iter().cloned()).map_err(|error| broken(error.into()))?;
         let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).map_err(broken)?;
         self.ctx.deregister_table(name).map_err(broken)?;
         self.ctx.register_table(name, Arc::new(table)).map_err(broken)?;
