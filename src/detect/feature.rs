@@ -129,27 +129,17 @@ fn person_of(actor: &str) -> Option<&str> {
     (name.contains('@') && !head.starts_with("arn:")).then_some(name)
 }
 
-/// The group of actors that an actor is compared with: its permission set, or the kind of its role by the first two
-/// words of the name's end (`web-prod` of `shop-web-prod-role`).
+/// The group of actors that an actor is compared with: people are one (groups by permission set measured no better, and
+/// small ones know little), programs are by the kind of their role, the second word from the end of its name
+/// (`web` of `shop-web-prod-role`).
 pub fn peer(actor: &str) -> String {
-    if let Some((_, tail)) = actor.split_once("AWSReservedSSO_") {
-        return format!("sso/{}", tail.split('_').next().unwrap_or_default());
+    if ActorKind::of(&profile(actor)) == ActorKind::Person {
+        return "people".to_owned();
     }
-    if let Some((_, role)) = actor.split_once(":role/") {
-        let name = role.rsplit('/').next().unwrap_or(role).trim_end_matches("-role");
-        return format!("role/{}", name.rsplit('-').take(2).last().unwrap_or_default());
-    }
-    match () {
-        () if actor.ends_with(":root") => "root",
-        () if actor.contains(":user/") => "user",
-        () if actor.contains('@') => PORTAL,
-        () => "other",
-    }
-    .to_owned()
+    let Some((_, role)) = actor.split_once(":role/") else { return "other".to_owned() };
+    let name = role.rsplit('/').next().unwrap_or(role).trim_end_matches("-role");
+    format!("role/{}", name.rsplit('-').take(2).last().unwrap_or_default())
 }
-
-/// The group of people at the sign-in portal; says little of what somebody does.
-pub const PORTAL: &str = "portal";
 
 /// `ec2.amazonaws.com` -> `ec2`.
 pub fn service(source: &str) -> &str {
@@ -389,7 +379,7 @@ mod tests {
         assert_eq!(profile("arn:aws:iam::111111111111:role/app"), "arn:aws:iam::111111111111:role/app");
         assert_eq!(ActorKind::of(&profile(&role("1", "A"))), ActorKind::Person);
         assert_eq!(profile("0123abcd/ann@example.com"), "person/ann@example.com");
-        assert_eq!(peer(&role("1", "Admin")), "sso/Admin");
+        assert_eq!(peer(&role("1", "Admin")), "people");
         assert_eq!(peer("arn:aws:iam::111111111111:role/shop-web-prod-role"), "role/web");
         assert_eq!(ActorKind::of("ec2.amazonaws.com"), ActorKind::Service);
     }

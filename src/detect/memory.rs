@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use chrono::NaiveDate;
 
 use super::counts::{Count, DayCounts};
-use super::feature::{ActorKind, Feature, PORTAL};
+use super::feature::{ActorKind, Feature};
 use super::model::Level;
 use super::names::{Name, Names};
 use super::place::Places;
@@ -191,11 +191,8 @@ impl Memory {
     }
 
     fn add_actor(&mut self, day: &ActorDay, habitual: bool, names: &Names) {
-        let actor =
-            self.actors.entry(day.profile).or_insert_with(|| Actor { peer: day.peer, days: Vec::with_capacity(8) });
-        if names.text(day.peer) != PORTAL {
-            actor.peer = day.peer;
-        }
+        let new = || Actor { peer: day.peer, days: Vec::with_capacity(8) };
+        let actor = self.actors.entry(day.profile).or_insert_with(new);
         actor.days.push(day.counts);
         let (peer, days) = (actor.peer, actor.days.len() as f64);
         for group in [None, Some(peer)] {

@@ -117,6 +117,12 @@ pub struct ActorScore {
 /// Reconstruction surprise of an actor-day, in bits; 0 where there is no model.
 pub type ShapeOf<'a> = &'a dyn Fn(&DayCounts) -> f64;
 
+/// Who met a value for the first time today, and when.
+type Newcomers = HashMap<(Feature, Name), Vec<(DateTime<Utc>, Name)>>;
+
+/// The networks in which each key was used, with the first and the last call there.
+type Keys = HashMap<Name, Vec<(Name, DateTime<Utc>, DateTime<Utc>)>>;
+
 /// A day's cells, prepared.
 pub struct Day<'a> {
     date: NaiveDate,
@@ -124,9 +130,8 @@ pub struct Day<'a> {
     names: &'a Names,
     cells: &'a [Cell],
     intents: HashMap<Name, Intent>,
-    newcomers: HashMap<(Feature, Name), Vec<(DateTime<Utc>, Name)>>,
-    /// Networks in which a key was used, with the first and the last call there.
-    keys: HashMap<Name, Vec<(Name, DateTime<Utc>, DateTime<Utc>)>>,
+    newcomers: Newcomers,
+    keys: Keys,
     hours: HashMap<String, Name>,
 }
 
@@ -172,17 +177,9 @@ impl<'a> Day<'a> {
         ActorScore { profile, peer, counts, values, best: best.expect("an actor has a cell") }
     }
 
-    /// The peer group: of the actor with the most calls, the portal only where there is nothing else.
+    /// The peer group: the known one, else that of the first cell.
     fn peer(&self, profile: Name, cells: &[usize]) -> Name {
-        let known = self.memory.actor(profile).map(|actor| actor.peer);
-        let portal = |name: Name| self.names.text(name) == super::feature::PORTAL;
-        if let Some(peer) = known.filter(|peer| !portal(*peer)) {
-            return peer;
-        }
-        let mut calls: BTreeMap<Name, i64> = BTreeMap::new();
-        cells.iter().for_each(|at| *calls.entry(self.cells[*at].peer).or_default() += self.cells[*at].calls);
-        let rank = |(peer, calls): &(Name, i64)| (!portal(*peer), *calls);
-        calls.into_iter().max_by_key(rank).map(|(peer, _)| peer).expect("an actor has a cell")
+        self.memory.actor(profile).map_or_else(|| self.cells[cells[0]].peer, |actor| actor.peer)
     }
 
     fn counts(&self, cells: &[usize]) -> DayCounts {
@@ -264,9 +261,9 @@ impl Hours {
     }
 }
 
-fn newcomers(memory: &Memory, cells: &[Cell]) -> HashMap<(Feature, Name), Vec<(DateTime<Utc>, Name)>> {
+fn newcomers(memory: &Memory, cells: &[Cell]) -> Newcomers {
     let mut first = BTreeSet::new();
-    let mut newcomers: HashMap<(Feature, Name), Vec<(DateTime<Utc>, Name)>> = HashMap::new();
+    let mut newcomers = Newcomers::new();
     for cell in cells {
         for (feature, value) in cell.values() {
             if !memory.knows(cell.profile, feature, value) && first.insert((cell.profile, feature, value)) {
@@ -277,8 +274,8 @@ fn newcomers(memory: &Memory, cells: &[Cell]) -> HashMap<(Feature, Name), Vec<(D
     newcomers
 }
 
-fn keys(names: &Names, cells: &[Cell]) -> HashMap<Name, Vec<(Name, DateTime<Utc>, DateTime<Utc>)>> {
-    let mut keys: HashMap<Name, Vec<(Name, DateTime<Utc>, DateTime<Utc>)>> = HashMap::new();
+fn keys(names: &Names, cells: &[Cell]) -> Keys {
+    let mut keys = Keys::new();
     for cell in cells {
         if names.text(cell.key).is_empty() || names.text(cell.place.network).starts_with("AWS") {
             continue;

@@ -12,7 +12,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::lake::LakeOptions;
-use crate::{query, schema, train};
+use crate::query;
+use crate::schema;
+use crate::train;
 
 const ACCOUNT: &str = "111111111111";
 
