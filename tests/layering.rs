@@ -25,6 +25,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("session", 1),
     ("network", 1),
     ("agent", 1),
+    ("inert", 1),
+    ("page", 1),
     ("digest", 1),
     ("outcome", 1),
     ("aws", 2),
@@ -42,6 +44,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("train", 3),
     ("publish", 3),
     ("maintain", 3),
+    ("investigate", 3),
     ("run", 3),
     ("demo", 3),
 ];
@@ -54,6 +57,8 @@ const SAME_LAYER: &[(&str, &str)] = &[
     ("batch", "identity"),
     ("batch", "outcome"),
     ("session", "identity"),
+    // text of a log is made harmless in every format
+    ("page", "inert"),
     ("encode", "batch"),
     // its tests make their rows from text
     ("encode", "parse"),
