@@ -135,8 +135,10 @@ impl Investigation {
         let ctx = query::scoped(ctx, &sql, scope.values.clone(), &[("marked", marked)]).await?;
         let ctx = kept(ctx).await?;
         self.tell_facts(&ctx, &scope).await?;
-        let firsts = story::firsts(&ctx, scope.from).await?;
-        self.tell_sessions(&ctx, &scope).await?;
+        let mut firsts = story::firsts(&ctx, scope.from).await?;
+        let keys = ask(&ctx, include_str!("sql/keys.sql"), Vec::new()).await?;
+        firsts.add_keys(&keys);
+        self.tell_sessions(&ctx, keys.column(0)).await?;
         self.tell_timeline(&ctx, &firsts).await?;
         if !firsts.strangers.is_empty() {
             self.notes.push(format!(
@@ -183,20 +185,10 @@ impl Investigation {
         Ok(())
     }
 
-    async fn tell_sessions(&mut self, ctx: &SessionContext, scope: &Scope) -> Result<()> {
-        let mut keys = ask(ctx, include_str!("sql/keys.sql"), Vec::new()).await?.column(0);
-        keys.extend(
-            scope
-                .keys
-                .iter()
-                .filter(|key| matches!(self.subject, Subject::Key(_)) && *key == self.subject.name())
-                .cloned(),
-        );
-        keys.sort();
-        keys.dedup();
-        if matches!(self.subject, Subject::Key(_)) {
+    async fn tell_sessions(&mut self, ctx: &SessionContext, mut keys: Vec<String>) -> Result<()> {
+        if let Subject::Key(key) = &self.subject {
             // the others are relatives of it
-            keys.retain(|key| key == self.subject.name());
+            keys = vec![key.clone()];
         }
         let (rows, leaves) = tree::tree(ctx, &keys).await?;
         self.leaves = leaves;

@@ -36,6 +36,17 @@ pub(super) struct Firsts {
     pub strangers: Vec<String>,
 }
 
+impl Firsts {
+    /// Adds the first uses of access keys.
+    pub(super) fn add_keys(&mut self, keys: &Rows) {
+        for row in 0..keys.rows.len() {
+            if let (Some(key), Some(event)) = (keys.text(row, 0), keys.text(row, 2)) {
+                self.by_event.entry(event.to_owned()).or_default().push(format!("first use of {key}"));
+            }
+        }
+    }
+}
+
 /// What the past had: (who, feature, value), and of whom there is a past.
 struct Past {
     seen: HashSet<(String, &'static str, String)>,
