@@ -6,7 +6,7 @@
 //! - L1 stages, pure and sync: `decode`, `parse`, `batch`, `encode`, `identity`, `session`, `network`, `agent`, `inert`, `page`, `digest`, `detect::{feature, model, verdict}`
 //! - L2 adapters, async, which never see each other: `aws`, `cloudtrail`, `source`, `lake`, `query`, `sink`
 //! - L3 pipelines, which join stages and take `now` as an argument: `ingest`, `verify`, `train`, `detect`, `publish`, `maintain`,
-//!   `investigate`, `run`, `demo`
+//!   `investigate`, `policy`, `run`, `demo`
 //! - L4 edge: the binary (`main`, `cli`, `config`)
 //!
 //! A file imports only from a lower layer; `tests/layering.rs` holds this.
@@ -33,6 +33,7 @@ pub mod network;
 pub mod outcome;
 pub mod page;
 pub mod parse;
+pub mod policy;
 pub mod publish;
 pub mod query;
 pub mod run;

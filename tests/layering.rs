@@ -45,6 +45,9 @@ const LAYERS: &[(&str, u8)] = &[
     ("publish", 3),
     ("maintain", 3),
     ("investigate", 3),
+    ("policy/action", 1),
+    ("policy/document", 1),
+    ("policy", 3),
     ("run", 3),
     ("demo", 3),
 ];
@@ -57,6 +60,9 @@ const SAME_LAYER: &[(&str, &str)] = &[
     ("batch", "identity"),
     ("batch", "outcome"),
     ("session", "identity"),
+    // both ask who an identity is; names of operations without the versions in them
+    ("policy", "investigate"),
+    ("policy", "detect"),
     // text of a log is made harmless in every format
     ("page", "inert"),
     ("encode", "batch"),

@@ -216,6 +216,8 @@ pub enum Command {
     Query(QueryArgs),
     /// Tell the story of an access key, address, identity, role, resource, event or finding
     Investigate(Box<InvestigateArgs>),
+    /// Print the least IAM policy that covers what an identity did, or compare it with what is granted
+    Policy(PolicyArgs),
     /// Score what the identities of the lake did, against their own past
     Detect {
         #[command(flatten)]
@@ -463,6 +465,40 @@ pub struct SubjectArgs {
     /// A finding, by its id
     #[arg(long, value_name = "ID")]
     pub finding: Option<String>,
+}
+
+/// Whose permissions, and against what.
+#[derive(Debug, Clone, Args)]
+pub struct PolicyArgs {
+    /// An identity as in the column actor, or its name
+    pub actor: String,
+    #[command(flatten)]
+    pub lake: LakeArgs,
+    /// First instant [default: all of the lake]
+    #[arg(long, env = "TRAILHOUND_FROM", value_name = "TIME", value_parser = instant)]
+    pub from: Option<DateTime<Utc>>,
+    /// First instant that is too late [default: after the last event]
+    #[arg(long, env = "TRAILHOUND_TO", value_name = "TIME", value_parser = instant)]
+    pub to: Option<DateTime<Utc>>,
+    /// A policy document, to hold what was used against it
+    #[arg(long, value_name = "FILE")]
+    pub granted: Option<PathBuf>,
+    /// Form of the answer [default: policy; with --granted: table]
+    #[arg(short, long, value_name = "FORMAT", env = "TRAILHOUND_OUTPUT")]
+    pub output: Option<PolicyFormat>,
+}
+
+/// Forms of permissions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PolicyFormat {
+    /// A policy document.
+    Policy,
+    /// The actions, for people.
+    Table,
+    /// The actions, as an array.
+    Json,
+    /// The actions, with a header.
+    Csv,
 }
 
 /// Forms of an investigation.

@@ -21,9 +21,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lake::Lake;
 use crate::page::{Bucket, Leaf};
 use crate::query::{self, named};
-use rows::{Rows, ask, batch};
+use rows::{Rows, batch};
 use story::Firsts;
 use subject::{Resolved, Scope};
+
+pub(crate) use rows::ask;
+pub(crate) use subject::{bounds, identities, list, nothing};
 
 pub use report::{html, json, section_names};
 pub use subject::{InvestigateOptions, Subject};

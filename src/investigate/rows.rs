@@ -14,7 +14,7 @@ use crate::query::{execute_with, gather};
 
 /// An answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Rows {
+pub(crate) struct Rows {
     /// Names of the columns, and whether they hold numbers.
     pub columns: Vec<(String, bool)>,
     /// Cells by row.
@@ -23,22 +23,22 @@ pub(super) struct Rows {
 
 impl Rows {
     /// The text of a cell.
-    pub(super) fn text(&self, row: usize, column: usize) -> Option<&str> {
+    pub(crate) fn text(&self, row: usize, column: usize) -> Option<&str> {
         self.rows.get(row)?.get(column)?.as_deref()
     }
 
     /// The number in a cell; 0 where there is none.
-    pub(super) fn number(&self, row: usize, column: usize) -> i64 {
+    pub(crate) fn number(&self, row: usize, column: usize) -> i64 {
         self.text(row, column).and_then(|text| text.parse().ok()).unwrap_or_default()
     }
 
     /// The instant in a cell.
-    pub(super) fn time(&self, row: usize, column: usize) -> Option<DateTime<Utc>> {
+    pub(crate) fn time(&self, row: usize, column: usize) -> Option<DateTime<Utc>> {
         DateTime::parse_from_rfc3339(self.text(row, column)?).ok().map(|time| time.to_utc())
     }
 
     /// All texts of a column.
-    pub(super) fn column(&self, column: usize) -> Vec<String> {
+    pub(crate) fn column(&self, column: usize) -> Vec<String> {
         (0..self.rows.len()).filter_map(|row| self.text(row, column)).map(str::to_owned).collect()
     }
 }
@@ -52,7 +52,7 @@ pub(super) async fn batch(ctx: &SessionContext, sql: &str, values: Vec<(String, 
 }
 
 /// All rows of an answer as text.
-pub(super) async fn ask(ctx: &SessionContext, sql: &str, values: Vec<(String, ScalarValue)>) -> Result<Rows> {
+pub(crate) async fn ask(ctx: &SessionContext, sql: &str, values: Vec<(String, ScalarValue)>) -> Result<Rows> {
     of(&batch(ctx, sql, values).await?)
 }
 

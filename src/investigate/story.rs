@@ -22,6 +22,10 @@ const ROWS: usize = 500;
 /// Past that somebody must have before anything is new.
 const PAST: TimeDelta = TimeDelta::days(1);
 
+/// What happened so shortly before belongs to the story, not to the past: the call that made a session comes before the
+/// session's own events.
+const LEAD: TimeDelta = TimeDelta::hours(1);
+
 /// What can be new.
 const FEATURES: [&str; 4] = ["call", "region", "network", "agent"];
 
@@ -83,7 +87,7 @@ fn set(rows: &Rows, row: usize, column: usize) -> Option<(&'static str, &str)> {
 
 /// Finds what was new in a scope, against all that the lake has from before it.
 pub(super) async fn firsts(ctx: &SessionContext, from: DateTime<Utc>) -> Result<Firsts> {
-    let before = vec![instant("from", from)];
+    let before = vec![instant("from", from - LEAD)];
     let actors = Past::of(&ask(ctx, include_str!("sql/past_of_actors.sql"), before.clone()).await?, from);
     let accounts = Past::of(&ask(ctx, include_str!("sql/past_of_accounts.sql"), before).await?, from);
     let now = ask(ctx, include_str!("sql/firsts.sql"), Vec::new()).await?;

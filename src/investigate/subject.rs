@@ -92,8 +92,6 @@ pub(super) struct Scope {
     pub to: DateTime<Utc>,
     /// Events that the subject names.
     pub marked: Vec<String>,
-    /// Access keys that the subject is or has.
-    pub keys: Vec<String>,
     /// The subject by its full name, and what is said of it elsewhere.
     pub facts: Vec<(String, String)>,
 }
@@ -114,7 +112,6 @@ struct Draft {
     days: Option<i64>,
     window: Option<(DateTime<Utc>, DateTime<Utc>)>,
     marked: Vec<String>,
-    keys: Vec<String>,
     facts: Vec<(String, String)>,
 }
 
@@ -127,8 +124,15 @@ pub(super) fn instant(name: &str, time: DateTime<Utc>) -> (String, ScalarValue) 
     (name.to_owned(), value)
 }
 
+/// `$from` and `$to`: everything where they are not given.
+pub(crate) fn bounds(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> [(String, ScalarValue); 2] {
+    let ever = |text: &str| text.parse().unwrap_or_default();
+    let from = from.unwrap_or_else(|| ever("0001-01-01T00:00:00Z"));
+    [instant("from", from), instant("to", to.unwrap_or_else(|| ever("9999-12-31T00:00:00Z")))]
+}
+
 /// `$k0, $k1, …` with their values.
-pub(super) fn list(prefix: &str, texts: &[String]) -> (String, Vec<(String, ScalarValue)>) {
+pub(crate) fn list(prefix: &str, texts: &[String]) -> (String, Vec<(String, ScalarValue)>) {
     let names: Vec<String> = (0..texts.len()).map(|index| format!("{prefix}{index}")).collect();
     let values = names.iter().zip(texts).map(|(name, value)| text(name, value)).collect();
     let placeholders: Vec<String> = names.iter().map(|name| format!("${name}")).collect();
@@ -156,12 +160,12 @@ pub(super) async fn resolve(ctx: &SessionContext, options: &InvestigateOptions) 
 /// Gives a draft its window, or says why it has none.
 async fn within(ctx: &SessionContext, options: &InvestigateOptions, draft: Draft) -> Result<Resolved> {
     if draft.condition.is_empty() {
-        return nothing(ctx, &options.subject).await;
+        return Ok(Resolved::Nothing(nothing(ctx, &options.subject).await?));
     }
     let sql = format!("SELECT min(eventtime), max(eventtime) FROM events_by_actor WHERE {}", draft.condition);
     let all = ask(ctx, &sql, draft.values.clone()).await?;
     let (Some(first), Some(last)) = (all.time(0, 0), all.time(0, 1)) else {
-        return nothing(ctx, &options.subject).await;
+        return Ok(Resolved::Nothing(nothing(ctx, &options.subject).await?));
     };
     let (mut from, mut to) = draft.window.unwrap_or((first, last + TimeDelta::seconds(1)));
     to = options.to.unwrap_or(to);
@@ -169,7 +173,7 @@ async fn within(ctx: &SessionContext, options: &InvestigateOptions, draft: Draft
         from = from.max(to - TimeDelta::days(days));
     }
     from = options.from.unwrap_or(from);
-    let Draft { condition, mut values, marked, keys, facts, .. } = draft;
+    let Draft { condition, mut values, marked, facts, .. } = draft;
     let sql =
         format!("SELECT count(*) FROM events_by_actor WHERE ({condition}) AND eventtime >= $from AND eventtime < $to");
     values.extend([instant("from", from), instant("to", to)]);
@@ -185,17 +189,15 @@ async fn within(ctx: &SessionContext, options: &InvestigateOptions, draft: Draft
         );
         return Ok(Resolved::Nothing(vec![note]));
     }
-    Ok(Resolved::Scope(Box::new(Scope { condition, values, from, to, marked, keys, facts })))
+    Ok(Resolved::Scope(Box::new(Scope { condition, values, from, to, marked, facts })))
 }
 
 /// What can be said where nothing fits: what the lake has, and what is spelt alike.
-async fn nothing(ctx: &SessionContext, subject: &Subject) -> Result<Resolved> {
+pub(crate) async fn nothing(ctx: &SessionContext, subject: &Subject) -> Result<Vec<String>> {
     let lake = "SELECT min(eventtime), max(eventtime), count(*), count(DISTINCT recipientaccountid) FROM events";
     let lake = ask(ctx, lake, Vec::new()).await?;
     let (Some(first), Some(last)) = (lake.time(0, 0), lake.time(0, 1)) else {
-        return Ok(Resolved::Nothing(vec![
-            "The lake has no events yet. Fill it with `trailhound ingest SOURCE --lake LAKE`.".to_owned(),
-        ]));
+        return Ok(vec!["The lake has no events yet. Fill it with `trailhound ingest SOURCE --lake LAKE`.".to_owned()]);
     };
     let mut notes = vec![format!(
         "Nothing is known of the {} {}. The lake has {} events of {} accounts from {} to {}.",
@@ -213,7 +215,7 @@ async fn nothing(ctx: &SessionContext, subject: &Subject) -> Result<Resolved> {
         (true, Subject::Resource(_)) => notes.push("A part of its name finds more: try that.".to_owned()),
         (true, _) => {}
     }
-    Ok(Resolved::Nothing(notes))
+    Ok(notes)
 }
 
 async fn alike(ctx: &SessionContext, subject: &Subject) -> Result<Vec<String>> {
@@ -241,21 +243,28 @@ async fn alike(ctx: &SessionContext, subject: &Subject) -> Result<Vec<String>> {
 async fn of_key(ctx: &SessionContext, key: &str) -> Result<Draft> {
     let keys = tree::with_descendants(ctx, &[key.to_owned()]).await?;
     let (placeholders, values) = list("key", &keys);
-    Ok(Draft { condition: format!("useridentity.accesskeyid IN ({placeholders})"), values, keys, ..Draft::default() })
+    Ok(Draft { condition: format!("useridentity.accesskeyid IN ({placeholders})"), values, ..Draft::default() })
 }
 
-/// An identity by its full name, or the one identity of this name.
-async fn of_actor(ctx: &SessionContext, name: &str) -> Result<Draft> {
+/// The identity of a full name, or all that are called so at the end of theirs.
+pub(crate) async fn identities(ctx: &SessionContext, name: &str) -> Result<Vec<String>> {
     let sql = "SELECT actor FROM events
                WHERE actor = $name OR right(actor, character_length($name) + 1) IN (concat('/', $name), concat(':', $name))
                GROUP BY actor ORDER BY actor <> $name, count(*) DESC, actor LIMIT 20";
     let found = ask(ctx, sql, vec![text("name", name)]).await?.column(0);
-    let roots = "SELECT actor_root FROM session_origins WHERE actor_root = $name LIMIT 1";
-    let names: Vec<String> = match found.first() {
-        Some(exact) if exact == name => vec![exact.clone()],
-        Some(_) => found,
-        None => ask(ctx, roots, vec![text("name", name)]).await?.column(0),
-    };
+    match found.first() {
+        Some(exact) if exact == name => Ok(vec![exact.clone()]),
+        Some(_) => Ok(found),
+        // it may be known only as the beginning of chains
+        None => {
+            let sql = "SELECT actor_root FROM session_origins WHERE actor_root = $name LIMIT 1";
+            Ok(ask(ctx, sql, vec![text("name", name)]).await?.column(0))
+        }
+    }
+}
+
+async fn of_actor(ctx: &SessionContext, name: &str) -> Result<Draft> {
+    let names = identities(ctx, name).await?;
     if names.is_empty() {
         return Ok(Draft::default());
     }
@@ -326,7 +335,6 @@ async fn of_event(ctx: &SessionContext, id: &str) -> Result<Draft> {
         values,
         window: Some((time - around, time + around)),
         marked: vec![id.to_owned()],
-        keys: event.text(0, 2).filter(|key| !key.is_empty()).map(str::to_owned).into_iter().collect(),
         facts: vec![("Event".to_owned(), format!("{call} at {}", time.format("%FT%TZ")))],
         ..Draft::default()
     })

@@ -294,3 +294,37 @@ fn a_browser_shows_the_page_and_runs_nothing() {
     browse(browser, &world.path("home"), &[&format!("--print-to-pdf={}", paper.display())], &page);
     assert!(std::fs::read(&paper).expect("a PDF").starts_with(b"%PDF"));
 }
+
+#[test]
+fn a_policy_covers_what_was_used_and_no_more() {
+    let world = world();
+    let run = |args: &[&str]| world.run(&[&["policy", "--lake", "lake"], args].concat());
+    let policy: Value = serde_json::from_str(&run(&["ana"]).expect(0).stdout).expect("JSON");
+    let statements = policy["Statement"].as_array().expect("statements");
+    let actions: Vec<&str> =
+        statements.iter().flat_map(|s| s["Action"].as_array().expect("actions")).filter_map(Value::as_str).collect();
+    // ListBuckets is s3:ListAllMyBuckets to IAM; what its sessions did is ana's
+    for action in
+        ["s3:ListAllMyBuckets", "sts:AssumeRole", "iam:AttachRolePolicy", "iam:CreateAccessKey", "s3:GetObject"]
+    {
+        assert!(actions.contains(&action), "{action}: {actions:?}");
+    }
+    assert!(!actions.contains(&"s3:ListBuckets"));
+    let objects = statements.iter().find(|s| s["Action"] == json!(["s3:GetObject"])).expect("a statement");
+    assert_eq!(objects["Resource"], json!(["arn:aws:s3:::payroll/*"]));
+    let granted = r#"{"Statement":[{"Effect":"Allow","Action":["s3:*","ec2:RunInstances"],"Resource":"*"}]}"#;
+    std::fs::write(world.path("granted.json"), granted).expect("writes");
+    let csv = run(&["ana", "--granted", "granted.json", "-o", "csv"]).expect(0).stdout;
+    for line in [
+        "s3:GetObject,1,",
+        "s3:*,\"used, granted by a pattern\"",
+        "iam:AttachRolePolicy,1,",
+        "ec2:RunInstances,0,,,ec2:RunInstances,\"granted, never used\"",
+    ] {
+        assert!(csv.contains(line), "{line}: {csv}");
+    }
+    let ended = run(&["nobody"]).expect(0);
+    assert!(ended.stderr.contains("Nothing is known of the identity nobody"), "{}", ended.stderr);
+    std::fs::write(world.path("granted.json"), "{}").expect("writes");
+    assert!(run(&["ana", "--granted", "granted.json"]).expect(64).stderr.contains("no IAM policy document"));
+}
