@@ -328,3 +328,43 @@ fn a_policy_covers_what_was_used_and_no_more() {
     std::fs::write(world.path("granted.json"), "{}").expect("writes");
     assert!(run(&["ana", "--granted", "granted.json"]).expect(64).stderr.contains("no IAM policy document"));
 }
+
+#[test]
+fn every_denial_has_its_reason() {
+    let world = World::new();
+    let message = |rest: &str| {
+        format!(
+            "User: arn:aws:sts::1:assumed-role/a/b is not authorized to perform: ec2:RunInstances on resource: * {rest}"
+        )
+    };
+    let cases = [
+        (
+            "with an explicit deny in a service control policy: arn:aws:organizations::1:policy/o-1/service_control_policy/p-1",
+            "SCP,explicit",
+        ),
+        ("with an explicit deny in a resource control policy", "RCP,explicit"),
+        ("with an explicit deny in a permissions boundary", "permission boundary,explicit"),
+        ("with an explicit deny in a VPC endpoint policy", "VPC endpoint policy,explicit"),
+        ("with an explicit deny in a session policy", "session policy,explicit"),
+        ("with an explicit deny in a resource-based policy", "resource policy,explicit"),
+        ("with an explicit deny in an identity-based policy", "identity policy,explicit"),
+        ("with an explicit deny in the role trust policy", "role trust policy,explicit"),
+        ("because no service control policy allows the ec2:RunInstances action", "SCP,implicit"),
+        ("because no permissions boundary allows the ec2:RunInstances action", "permission boundary,implicit"),
+        ("because no session policy allows the ec2:RunInstances action", "session policy,implicit"),
+        ("because no identity-based policy allows the ec2:RunInstances action", "identity policy,implicit"),
+        ("Encoded authorization failure message: abc", "encoded: aws sts decode-authorization-message,not said"),
+        ("", "not said,not said"),
+    ];
+    let events = cases.iter().zip(0..).map(|((text, _), number)| {
+        let code = json!({"errorCode": "Client.UnauthorizedOperation", "errorMessage": message(text)});
+        call(number, "2026-01-01T00:00:00Z", "ec2", "RunInstances", code)
+    });
+    world.put("a.json", envelope(&events.collect::<Vec<_>>()));
+    world.ingest(&[]).expect(0);
+    let csv = world.run(&["query", "denied", "--lake", "lake", "-o", "csv"]).expect(0).stdout;
+    for (_, reason) in cases {
+        assert!(csv.contains(&format!("ec2:RunInstances,{reason},1,")), "{reason}: {csv}");
+    }
+    assert!(csv.contains("arn:aws:organizations::1:policy/o-1/service_control_policy/p-1"), "{csv}");
+}

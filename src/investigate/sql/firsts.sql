@@ -1,7 +1,7 @@
 WITH calls AS (
   SELECT coalesce(actor_root, 'unknown') AS who, coalesce(recipientaccountid, 'unknown') AS account, eventtime, eventid,
          concat(split_part(eventsource, '.', 1), ':', eventname) AS call, coalesce(awsregion, 'unknown') AS region,
-         coalesce(concat('AS', CAST(source_asn AS TEXT), ' ', source_org),
+         coalesce(CASE WHEN source_asn IS NOT NULL THEN concat('AS', CAST(source_asn AS TEXT), ' ', source_org) END,
                   regexp_replace(sourceipaddress, '^([0-9]+[.][0-9]+[.][0-9]+)[.][0-9]+$', '\1.0/24'), 'unknown') AS network,
          coalesce(agent_family, 'unknown') AS agent
   FROM events
