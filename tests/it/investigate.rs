@@ -104,7 +104,9 @@ fn a_key_has_its_story() {
     assert_eq!(column(&found, "persistence", "resource"), ["AKIALEFT", "admin"]);
     assert_eq!(column(&found, "data", "bytes"), [4096]);
     assert_eq!(column(&found, "data", "store"), ["payroll"]);
-    assert_eq!(column(&found, "others", "actor"), [ANA]);
+    // from the same address, with the same attack program, with the same version of the usual one
+    assert_eq!(column(&found, "others", "actor"), [ANA; 3]);
+    assert_eq!(column(&found, "others", "shared"), ["address", "agent", "agent"]);
     assert!(found["facts"]["Who was behind it"].as_str().expect("a fact").starts_with(&format!("{ANA} (4)")));
 }
 
