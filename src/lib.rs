@@ -3,10 +3,10 @@
 //! # Layout
 //! Data flows one way: `source -> decode -> parse -> batch -> encode -> lake -> query -> detect -> finding -> sink`.
 //! - L0 vocabulary: [`error`], [`event`], [`schema`], [`table`], [`finding`]
-//! - L1 stages, pure and sync: `decode`, `parse`, `batch`, `encode`, `identity`, `session`, `network`, `agent`, `digest`, `detect::{feature, model, verdict}`
+//! - L1 stages, pure and sync: `decode`, `parse`, `batch`, `encode`, `identity`, `session`, `network`, `agent`, `inert`, `page`, `digest`, `detect::{feature, model, verdict}`
 //! - L2 adapters, async, which never see each other: `aws`, `cloudtrail`, `source`, `lake`, `query`, `sink`
 //! - L3 pipelines, which join stages and take `now` as an argument: `ingest`, `verify`, `train`, `detect`, `publish`, `maintain`,
-//!   `run`, `demo`
+//!   `investigate`, `policy`, `run`, `demo`
 //! - L4 edge: the binary (`main`, `cli`, `config`)
 //!
 //! A file imports only from a lower layer; `tests/layering.rs` holds this.
@@ -24,12 +24,16 @@ pub mod error;
 pub mod event;
 pub mod finding;
 pub mod identity;
+pub mod inert;
 pub mod ingest;
+pub mod investigate;
 pub mod lake;
 pub mod maintain;
 pub mod network;
 pub mod outcome;
+pub mod page;
 pub mod parse;
+pub mod policy;
 pub mod publish;
 pub mod query;
 pub mod run;

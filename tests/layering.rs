@@ -26,6 +26,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("session", 1),
     ("network", 1),
     ("agent", 1),
+    ("inert", 1),
+    ("page", 1),
     ("digest", 1),
     ("outcome", 1),
     ("aws", 2),
@@ -43,6 +45,10 @@ const LAYERS: &[(&str, u8)] = &[
     ("train", 3),
     ("publish", 3),
     ("maintain", 3),
+    ("investigate", 3),
+    ("policy/action", 1),
+    ("policy/document", 1),
+    ("policy", 3),
     ("run", 3),
     ("demo", 3),
 ];
@@ -55,6 +61,11 @@ const SAME_LAYER: &[(&str, &str)] = &[
     ("batch", "identity"),
     ("batch", "outcome"),
     ("session", "identity"),
+    // both ask who an identity is; names of operations without the versions in them
+    ("policy", "investigate"),
+    ("policy", "detect"),
+    // text of a log is made harmless in every format
+    ("page", "inert"),
     ("encode", "batch"),
     // its tests make their rows from text
     ("encode", "parse"),

@@ -214,6 +214,10 @@ pub enum Command {
     },
     /// Ask the lake in SQL, or by a named query
     Query(QueryArgs),
+    /// Tell the story of an access key, address, identity, role, resource, event or finding
+    Investigate(Box<InvestigateArgs>),
+    /// Print the least IAM policy that covers what an identity did, or compare it with what is granted
+    Policy(PolicyArgs),
     /// Score what the identities of the lake did, against their own past
     Detect {
         #[command(flatten)]
@@ -415,6 +419,105 @@ pub struct PublishArgs {
     /// "aws.guardduty"), finding (GuardDuty's finding alone) or native [default: event; native in a file]
     #[arg(long, env = "TRAILHOUND_SHAPE", value_name = "SHAPE")]
     pub shape: Option<Shape>,
+}
+
+/// What is investigated.
+#[derive(Debug, Clone, Args)]
+pub struct InvestigateArgs {
+    #[command(flatten)]
+    pub subject: SubjectArgs,
+    #[command(flatten)]
+    pub lake: LakeArgs,
+    /// First instant [default: of an identity, role or resource 7 days before its last event; an hour around an event or
+    /// finding; otherwise the first event]
+    #[arg(long, env = "TRAILHOUND_FROM", value_name = "TIME", value_parser = instant)]
+    pub from: Option<DateTime<Utc>>,
+    /// First instant that is too late [default: after the last event]
+    #[arg(long, env = "TRAILHOUND_TO", value_name = "TIME", value_parser = instant)]
+    pub to: Option<DateTime<Utc>>,
+    /// Form of the answer
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", env = "TRAILHOUND_OUTPUT")]
+    pub output: StoryFormat,
+    /// Only this section [default: all; with csv: timeline]
+    #[arg(long, value_name = "NAME", value_parser = trailhound::investigate::section_names())]
+    pub section: Option<String>,
+    /// Write the answer there instead of to standard output
+    #[arg(id = "file", long = "to-file", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// The one thing that is investigated.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub struct SubjectArgs {
+    /// An access key id, AKIA… or ASIA…, and what was made with it
+    #[arg(long, value_name = "ID")]
+    pub key: Option<String>,
+    /// An address
+    #[arg(long, value_name = "ADDRESS")]
+    pub ip: Option<String>,
+    /// An identity as in the column actor, or its name
+    #[arg(long, value_name = "ARN")]
+    pub actor: Option<String>,
+    /// A role, by ARN or name: its sessions, and the calls that took it
+    #[arg(long, value_name = "ARN")]
+    pub role: Option<String>,
+    /// A resource, by ARN, name or id
+    #[arg(long, value_name = "ARN")]
+    pub resource: Option<String>,
+    /// An event, by its eventID: the session that it is of, around it
+    #[arg(long, value_name = "ID")]
+    pub event: Option<String>,
+    /// A finding, by its id
+    #[arg(long, value_name = "ID")]
+    pub finding: Option<String>,
+}
+
+/// Whose permissions, and against what.
+#[derive(Debug, Clone, Args)]
+pub struct PolicyArgs {
+    /// An identity as in the column actor, or its name
+    pub actor: String,
+    #[command(flatten)]
+    pub lake: LakeArgs,
+    /// First instant [default: all of the lake]
+    #[arg(long, env = "TRAILHOUND_FROM", value_name = "TIME", value_parser = instant)]
+    pub from: Option<DateTime<Utc>>,
+    /// First instant that is too late [default: after the last event]
+    #[arg(long, env = "TRAILHOUND_TO", value_name = "TIME", value_parser = instant)]
+    pub to: Option<DateTime<Utc>>,
+    /// A policy document, to hold what was used against it
+    #[arg(long, value_name = "FILE")]
+    pub granted: Option<PathBuf>,
+    /// Form of the answer [default: policy; with --granted: table]
+    #[arg(short, long, value_name = "FORMAT", env = "TRAILHOUND_OUTPUT")]
+    pub output: Option<PolicyFormat>,
+}
+
+/// Forms of permissions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PolicyFormat {
+    /// A policy document.
+    Policy,
+    /// The actions, for people.
+    Table,
+    /// The actions, as an array.
+    Json,
+    /// The actions, with a header.
+    Csv,
+}
+
+/// Forms of an investigation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StoryFormat {
+    /// Tables for people.
+    Table,
+    /// One object.
+    Json,
+    /// One section, with a header.
+    Csv,
+    /// A page that stands alone, with figures.
+    Html,
 }
 
 /// The synthetic organization.

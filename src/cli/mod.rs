@@ -10,8 +10,10 @@ mod dry;
 mod exit;
 mod findings;
 mod ingest;
+mod investigate;
 mod lake;
 mod networks;
+mod policy;
 mod progress;
 mod publish;
 mod query;
@@ -72,7 +74,10 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn start(cli: Cli) -> anyhow::Result<ExitStatus> {
     let mut settings = Settings::resolve(cli.global)?;
     start_logging(&settings);
-    if matches!(cli.command, Command::Query(_) | Command::Detect { .. } | Command::Run { .. }) {
+    if matches!(
+        cli.command,
+        Command::Query(_) | Command::Investigate(_) | Command::Policy(_) | Command::Detect { .. } | Command::Run { .. }
+    ) {
         settings.load_networks()?;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(settings.threads).enable_all().build()?;
@@ -91,6 +96,8 @@ async fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<ExitS
             }
         }
         Command::Query(args) => query::run(settings, args).await,
+        Command::Policy(args) => policy::run(settings, args).await,
+        Command::Investigate(args) => investigate::run(settings, *args).await,
         Command::Detect { lake, detect, output } => detect::run(settings, lake, detect, output).await,
         Command::Publish { lake, publish } => publish::run(settings, lake, publish).await,
         Command::Run { source, lake, ingest, detect, publish, maintenance } => {

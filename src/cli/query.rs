@@ -63,7 +63,8 @@ pub async fn run(settings: &Settings, args: QueryArgs) -> anyhow::Result<ExitSta
     Ok(ExitStatus::Fine)
 }
 
-fn open(to: Option<&Path>) -> anyhow::Result<Box<dyn Write + Send>> {
+/// Where an answer goes: a file, or standard output.
+pub fn open(to: Option<&Path>) -> anyhow::Result<Box<dyn Write + Send>> {
     Ok(match to {
         Some(path) => Box::new(File::create(path).with_context(|| format!("cannot write {}", path.display()))?),
         None => Box::new(std::io::BufWriter::new(std::io::stdout())),

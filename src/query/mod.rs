@@ -13,6 +13,7 @@ mod ordered;
 mod origins;
 pub mod output;
 mod provider;
+mod scope;
 mod text;
 mod view;
 
@@ -38,6 +39,7 @@ use crate::table::TableSnapshot;
 
 pub use ordered::ordered;
 pub use provider::SnapshotTable;
+pub use scope::scoped;
 
 /// What a session may use.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@ mod faults;
 mod identity;
 mod ingest;
 mod interop;
+mod investigate;
 mod lake;
 mod listing;
 mod publish;

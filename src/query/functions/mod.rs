@@ -10,6 +10,7 @@ mod format;
 pub(super) mod json;
 mod planner;
 mod reduce;
+mod tactic;
 mod time;
 mod udf;
 mod version;
@@ -77,6 +78,7 @@ pub struct Described {
 /// `Internal` where a function cannot be registered.
 pub fn register(registry: &mut dyn FunctionRegistry, networks: &Arc<Networks>) -> Result<()> {
     context::register(registry, networks)?;
+    tactic::register(registry)?;
     add(registry).map_err(|error| fault::of(&error))
 }
 
@@ -166,6 +168,18 @@ pub fn described() -> Vec<Described> {
             "agent_family",
             "agent_family(useragent)",
             "The program behind a user agent: aws-cli, boto3, terraform …",
+        ),
+        (
+            Origin::Trailhound,
+            "api_tactic",
+            "api_tactic(eventsource, eventname)",
+            "What an attacker would make a call for: Discovery, Persistence, DefenseEvasion …",
+        ),
+        (
+            Origin::Trailhound,
+            "api_stake",
+            "api_stake(eventsource, eventname)",
+            "How much is at stake: 1 reads, 2 changes, 3 what attackers come for",
         ),
     ];
     let more = more.map(|(origin, name, syntax, about)| Described {

@@ -96,7 +96,7 @@ macro_rules! embedded {
 }
 
 /// In the order of their names; a test holds that no file is forgotten.
-const FILES: [(&str, &str); 107] = embedded![
+const FILES: [(&str, &str); 112] = embedded![
     "account-defaults-weakened",
     "accounts-overview",
     "activity-by-hour",
@@ -122,6 +122,7 @@ const FILES: [(&str, &str); 107] = embedded![
     "data-read",
     "database-copies",
     "denial-reasons",
+    "denied",
     "denied-actions",
     "denied-then-allowed",
     "discovery-bursts",
@@ -156,6 +157,7 @@ const FILES: [(&str, &str); 107] = embedded![
     "log-bucket-changes",
     "macie-tampering",
     "mass-deletion",
+    "metrics",
     "mfa-changes",
     "model-abuse",
     "network-activity",
@@ -184,6 +186,7 @@ const FILES: [(&str, &str); 107] = embedded![
     "root-usage",
     "same-address",
     "same-agent",
+    "search",
     "secrets-read",
     "security-hub-tampering",
     "session-manager-use",
@@ -194,6 +197,8 @@ const FILES: [(&str, &str); 107] = embedded![
     "sso-admin-changes",
     "sso-chains",
     "sso-sign-ins",
+    "summary",
+    "timeline",
     "tls-versions",
     "top-apis",
     "top-denied",

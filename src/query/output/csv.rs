@@ -12,7 +12,7 @@ use arrow::json::writer::EncoderOptions;
 
 use super::Failure;
 use super::cell::{self, Class};
-use super::inert::{Breaks, is_formula, push_visible};
+use crate::inert::{Breaks, is_formula, push_visible};
 
 /// Writes CSV.
 pub(super) struct CsvWriter<'a> {

@@ -9,7 +9,7 @@ use arrow::json::writer::{LineDelimited, WriterBuilder};
 
 use super::Failure;
 use super::cell::NAIVE_TIMESTAMP;
-use super::inert::escape_json;
+use crate::inert::escape_json;
 
 /// What stands around the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,6 @@
 
 mod cell;
 mod csv;
-mod inert;
 mod json;
 mod table;
 
@@ -134,6 +133,26 @@ pub async fn write(
         Ok(left_out) => Ok(Summary { rows: rows - left_out, left_out, end: End::Complete }),
         Err(error) => closed_or(error, rows),
     }
+}
+
+/// Every cell of a batch as text, row by row, as it looks in the other formats; `None` for NULL. For results that are small.
+///
+/// # Errors
+/// `Usage` where a column is of a type that has no text.
+pub fn cells(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>> {
+    let batch = plain(batch, Format::Table)?;
+    let failed = |error| match Failure::from(error) {
+        Failure::Other(error) => error,
+        Failure::Io(error) => Error::new(ErrorKind::Internal, "cannot write into memory").source(error),
+    };
+    let options = cell::json_options();
+    let mut columns = cell::columns(&batch, &options).map_err(failed)?;
+    let mut rows = Vec::with_capacity(batch.num_rows());
+    for row in 0..batch.num_rows() {
+        let cells = columns.iter_mut().map(|column| column.text(row));
+        rows.push(cells.collect::<std::result::Result<_, _>>().map_err(failed)?);
+    }
+    Ok(rows)
 }
 
 /// Why a batch could not be written.

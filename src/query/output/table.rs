@@ -12,8 +12,8 @@ use arrow::json::writer::EncoderOptions;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use super::cell::{self, Class};
-use super::inert::{Breaks, push_visible};
 use super::{TABLE_CELL, TABLE_ROWS};
+use crate::inert::{Breaks, push_visible};
 
 /// Holds rows until the widths of the columns are known.
 pub(super) struct TableWriter<'a> {

@@ -16,7 +16,7 @@ fn acts(c: char) -> bool {
 
 /// Line ends and tabs are data inside a quoted CSV cell; in a table they would break its lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Breaks {
+pub enum Breaks {
     /// Kept as they are.
     Kept,
     /// Written as `\n`, `\r`, `\t`.
@@ -24,7 +24,7 @@ pub(super) enum Breaks {
 }
 
 /// Appends text with every acting character written as `\u{1b}`.
-pub(super) fn push_visible(text: &str, breaks: Breaks, out: &mut String) {
+pub fn push_visible(text: &str, breaks: Breaks, out: &mut String) {
     for c in text.chars() {
         match (c, breaks) {
             ('\n' | '\r' | '\t', Breaks::Kept) => out.push(c),
@@ -39,13 +39,13 @@ pub(super) fn push_visible(text: &str, breaks: Breaks, out: &mut String) {
 }
 
 /// True where a spreadsheet may take a text cell as a formula (CWE-1236).
-pub(super) fn is_formula(text: &str) -> bool {
+pub fn is_formula(text: &str) -> bool {
     text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
 }
 
 /// Rewrites JSON text so that acting characters, which JSON allows raw in strings, are escapes. C0 is escaped already:
 /// JSON demands it; the line end between two rows stays.
-pub(super) fn escape_json(json: &str) -> Cow<'_, str> {
+pub fn escape_json(json: &str) -> Cow<'_, str> {
     // Nearly all logs are plain ASCII; DEL is the only character of it that acts and that JSON leaves alone.
     if json.bytes().all(|byte| byte < 0x7f) {
         return Cow::Borrowed(json);

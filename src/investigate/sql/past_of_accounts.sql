@@ -1,0 +1,14 @@
+WITH calls AS (
+  SELECT eventtime, coalesce(recipientaccountid, 'unknown') AS who, concat(split_part(eventsource, '.', 1), ':', eventname) AS call,
+         coalesce(awsregion, 'unknown') AS region,
+         coalesce(CASE WHEN source_asn(sourceipaddress) IS NOT NULL
+                       THEN concat('AS', CAST(source_asn(sourceipaddress) AS TEXT), ' ', source_org(sourceipaddress)) END,
+                  regexp_replace(sourceipaddress, '^([0-9]+[.][0-9]+[.][0-9]+)[.][0-9]+$', '\1.0/24'), 'unknown') AS network,
+         coalesce(agent_family(useragent), 'unknown') AS agent
+  FROM public.events
+  WHERE eventtime < $from AND recipientaccountid IN (SELECT DISTINCT recipientaccountid FROM events)
+)
+SELECT who, call, region, network, agent, min(eventtime) AS first
+FROM calls
+GROUP BY GROUPING SETS ((who, call), (who, region), (who, network), (who, agent))
+LIMIT 100000
