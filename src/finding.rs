@@ -197,6 +197,15 @@ pub struct BaselineSpan {
     pub model_version: String,
 }
 
+/// What a responder, or an automation, would do next.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextSteps {
+    /// In words.
+    pub advice: String,
+    /// Calls that contain the harm; nothing here makes them.
+    pub containment: Vec<String>,
+}
+
 /// One alert, in the shape `detect -o ndjson` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
@@ -251,6 +260,9 @@ pub struct Finding {
     pub baseline: BaselineSpan,
     /// SQL over the lake that returns the finding's events.
     pub sql: String,
+    /// What to do about it.
+    #[serde(default)]
+    pub next_steps: NextSteps,
 }
 
 impl Finding {

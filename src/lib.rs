@@ -23,6 +23,7 @@ pub mod encode;
 pub mod error;
 pub mod event;
 pub mod finding;
+pub mod govern;
 pub mod identity;
 pub mod inert;
 pub mod ingest;

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, FindingId, SeverityBand};
+use crate::govern::Governance;
 use crate::lake::Lake;
 use crate::query::{self, QueryOptions};
 use crate::schema::{DELIVERIES, FINDINGS};
@@ -44,6 +45,8 @@ pub struct PublishReport {
     pub sent: usize,
     /// Taken by the sink before, in the same version.
     pub unchanged: usize,
+    /// New or changed, but suppressed.
+    pub suppressed: usize,
     /// Sent with something left out, for want of room; part of `sent` or `failed`.
     pub shortened: usize,
     /// Not taken; the next run sends them.
@@ -65,7 +68,11 @@ pub struct FailedFinding {
 /// Where the lake cannot be read, or a delivery cannot be remembered (the next run then sends it again). A destination
 /// that fails is no error: its findings are in the report's `failed`.
 pub async fn publish(lake: &Lake, sink: &Sink, options: &PublishOptions, now: DateTime<Utc>) -> Result<PublishReport> {
-    let pending = pending(lake, sink.destination(), options).await?;
+    let mut pending = pending(lake, sink.destination(), options).await?;
+    let governance = Governance::load(lake).await?;
+    let found = pending.findings.len();
+    pending.findings.retain(|finding| governance.suppression(finding).is_none());
+    let suppressed = found - pending.findings.len();
     let plan = sink.plan(&pending.findings);
     let mut ledger = Ledger {
         hashes: pending.hashes,
@@ -75,6 +82,7 @@ pub async fn publish(lake: &Lake, sink: &Sink, options: &PublishOptions, now: Da
             considered: pending.considered,
             sent: 0,
             unchanged: pending.unchanged,
+            suppressed,
             shortened: plan.shortened.len(),
             failed: pending.unreadable,
         },

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 /// Layer of a module by its path under `src`, the longest match first; the edge is not part of the library.
 const LAYERS: &[(&str, u8)] = &[
     ("detect/mod", 3),
+    ("detect/baseline", 3),
     ("detect/store", 3),
     ("detect/walk", 3),
     ("detect/workspace", 3),
@@ -44,6 +45,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("verify", 3),
     ("train", 3),
     ("publish", 3),
+    ("govern", 3),
     ("maintain", 3),
     ("investigate", 3),
     ("policy/action", 1),
@@ -84,6 +86,8 @@ const SAME_LAYER: &[(&str, &str)] = &[
     // a run that is asked to end asks all of its steps
     ("maintain", "ingest"),
     ("detect", "train"),
+    ("detect", "govern"),
+    ("publish", "govern"),
     // both count the same features in the same session
     ("train", "detect"),
     ("demo", "ingest"),

@@ -228,6 +228,32 @@ pub enum Command {
         #[arg(short, long, value_name = "FORMAT", default_value = "table", env = "TRAILHOUND_OUTPUT")]
         output: FindingFormat,
     },
+    /// Bring the baselines up to date; detect does this, too
+    Train {
+        #[command(flatten)]
+        lake: LakeArgs,
+    },
+    /// Every number behind a finding, and whether scoring its day again gives the same
+    Explain(ExplainArgs),
+    /// What is normal for an actor
+    Baseline {
+        /// The actor, as in the column of that name
+        actor: String,
+        #[command(flatten)]
+        lake: LakeArgs,
+    },
+    /// Walk over past days as if each were today: alerts a day, thresholds, and, with labels, precision and recall
+    Backtest(BacktestArgs),
+    /// Say what a finding was
+    Feedback(FeedbackArgs),
+    /// What is not told for a while: list, add, remove
+    #[command(subcommand)]
+    Suppress(SuppressCommand),
+    /// Propose suppressions after the feedback, and show what they would have hidden
+    Tune {
+        #[command(flatten)]
+        lake: LakeArgs,
+    },
     /// Send new and changed findings to SNS or a file
     Publish {
         #[command(flatten)]
@@ -401,6 +427,106 @@ pub struct DetectArgs {
     /// Exit with 1 where a finding has this severity or a higher one: low, medium, high or critical
     #[arg(long, env = "TRAILHOUND_FAIL_ON", value_name = "SEVERITY")]
     pub fail_on: Option<SeverityBand>,
+}
+
+/// A finding to explain.
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// The finding's id, or its beginning
+    pub finding: String,
+    #[command(flatten)]
+    pub lake: LakeArgs,
+    /// Score the finding's day again, by what is in the lake now, and compare
+    #[arg(long)]
+    pub replay: bool,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A range to walk over.
+#[derive(Debug, Clone, Args)]
+pub struct BacktestArgs {
+    #[command(flatten)]
+    pub lake: LakeArgs,
+    #[command(flatten)]
+    pub detect: DetectArgs,
+    /// CSV with a column eventID (and, if there is one, campaign) of what was malicious
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+}
+
+/// What a finding was.
+#[derive(Debug, Clone, Args)]
+pub struct FeedbackArgs {
+    /// The finding's id, or its beginning
+    pub finding: String,
+    /// What it was
+    #[arg(value_enum)]
+    pub judgement: JudgementArg,
+    /// Who says so
+    #[arg(long, env = "USER", value_name = "NAME")]
+    pub by: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    #[command(flatten)]
+    pub lake: LakeArgs,
+}
+
+/// What a finding was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum JudgementArg {
+    /// An attack, or a violation.
+    TruePositive,
+    /// Nothing of concern.
+    Benign,
+    /// Unusual, and planned.
+    Expected,
+}
+
+/// Suppressions.
+#[derive(Debug, Subcommand)]
+pub enum SuppressCommand {
+    /// Show them, also those that are over
+    List {
+        #[command(flatten)]
+        lake: LakeArgs,
+    },
+    /// Make one
+    Add(SuppressArgs),
+    /// End one
+    Remove {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        lake: LakeArgs,
+    },
+}
+
+/// A suppression.
+#[derive(Debug, Clone, Args)]
+pub struct SuppressArgs {
+    #[command(flatten)]
+    pub lake: LakeArgs,
+    /// Only findings of this actor
+    #[arg(long, value_name = "ACTOR")]
+    pub actor: Option<String>,
+    /// Only findings of this type
+    #[arg(long = "type", value_name = "TYPE")]
+    pub finding_type: Option<String>,
+    /// Only findings of this account
+    #[arg(long, value_name = "ID")]
+    pub account: Option<String>,
+    /// Who answers for it
+    #[arg(long, value_name = "NAME")]
+    pub owner: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Until when, e.g. 2026-03-31
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    pub expires: DateTime<Utc>,
 }
 
 /// Where findings go.

@@ -24,16 +24,32 @@ pub async fn run(
     Ok(status(&report.findings, args.fail_on))
 }
 
+/// Brings the baselines up to date.
+pub async fn train(settings: &Settings, lake: LakeArgs) -> anyhow::Result<ExitStatus> {
+    let lake = Lake::open(&settings.lake(lake)?).await?;
+    let report = trailhound::train::train(&lake, &settings.query(), Utc::now()).await?;
+    super::report::write(settings, &report)?;
+    tracing::info!(
+        "{} of {} dates counted anew, from {} events",
+        report.dates_updated,
+        report.dates,
+        report.events_read
+    );
+    Ok(ExitStatus::Fine)
+}
+
 /// Says what was looked at: no findings means little where there were no events, or no past to compare with.
 pub fn tell(report: &DetectReport) {
     match (report.from, report.to) {
         (Some(from), Some(to)) => tracing::info!(
-            "scored {} actor-days from {} to {} against {} days of past: {} findings",
+            "scored {} actor-days from {} to {} against {} days of past: {} findings from {:.1} bits on, {} suppressed",
             report.actor_days,
             from.format("%FT%TZ"),
             to.format("%FT%TZ"),
             report.baseline_days,
-            report.findings.len()
+            report.findings.len(),
+            report.threshold,
+            report.suppressed
         ),
         _ => tracing::warn!("the lake has no events in that time; nothing was scored"),
     }

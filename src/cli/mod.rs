@@ -9,6 +9,7 @@ mod detect;
 mod dry;
 mod exit;
 mod findings;
+mod govern;
 mod ingest;
 mod investigate;
 mod lake;
@@ -21,6 +22,7 @@ mod report;
 mod run;
 mod settings;
 mod signal;
+mod tell;
 mod verify;
 
 use std::io::Write;
@@ -76,7 +78,14 @@ fn start(cli: Cli) -> anyhow::Result<ExitStatus> {
     start_logging(&settings);
     if matches!(
         cli.command,
-        Command::Query(_) | Command::Investigate(_) | Command::Policy(_) | Command::Detect { .. } | Command::Run { .. }
+        Command::Query(_)
+            | Command::Investigate(_)
+            | Command::Policy(_)
+            | Command::Detect { .. }
+            | Command::Run { .. }
+            | Command::Train { .. }
+            | Command::Explain(_)
+            | Command::Backtest(_)
     ) {
         settings.load_networks()?;
     }
@@ -99,6 +108,13 @@ async fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<ExitS
         Command::Policy(args) => policy::run(settings, args).await,
         Command::Investigate(args) => investigate::run(settings, *args).await,
         Command::Detect { lake, detect, output } => detect::run(settings, lake, detect, output).await,
+        Command::Train { lake } => detect::train(settings, lake).await,
+        Command::Explain(args) => tell::explain(settings, args).await,
+        Command::Baseline { actor, lake } => tell::baseline(settings, &actor, lake).await,
+        Command::Backtest(args) => tell::backtest(settings, args).await,
+        Command::Feedback(args) => govern::feedback(settings, args).await,
+        Command::Suppress(command) => govern::suppress(settings, command).await,
+        Command::Tune { lake } => govern::tune(settings, lake).await,
         Command::Publish { lake, publish } => publish::run(settings, lake, publish).await,
         Command::Run { source, lake, ingest, detect, publish, maintenance } => {
             run::run(settings, run::RunArgs { source, lake, ingest, detect, publish, maintenance }).await

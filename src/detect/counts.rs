@@ -64,6 +64,27 @@ impl Count {
     ];
 }
 
+impl Count {
+    /// The name, as a person reads it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Calls => "calls",
+            Self::Apis => "APIs",
+            Self::Services => "services",
+            Self::Regions => "regions",
+            Self::Networks => "networks",
+            Self::Agents => "user agents",
+            Self::Accounts => "accounts",
+            Self::Hours => "hours",
+            Self::Denied => "denied calls",
+            Self::Failed => "failed calls",
+            Self::Writes => "writing calls",
+            Self::Resources => "resources",
+            Self::Objects => "objects read",
+        }
+    }
+}
+
 impl DayCounts {
     /// A day on which nothing happened.
     pub fn empty(date: NaiveDate) -> Self {

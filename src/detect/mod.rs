@@ -5,6 +5,7 @@
 //! Invariant: a day is scored from the days before it only; the same lake and range give the same findings, byte by
 //! byte, whatever the number of threads.
 
+pub mod baseline;
 pub mod cell;
 pub mod counts;
 pub mod effect;
@@ -14,6 +15,7 @@ pub mod memory;
 pub mod model;
 pub mod names;
 pub mod place;
+pub mod playbook;
 pub mod reference;
 mod rows;
 pub mod score;
@@ -35,6 +37,7 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
+use crate::govern::Governance;
 use crate::lake::Lake;
 use crate::query::QueryOptions;
 use crate::train::TrainReport;
@@ -102,6 +105,10 @@ pub struct DetectReport {
     pub threshold: f64,
     /// Findings whose content is new or changed, written to the table `findings`.
     pub written: u64,
+    /// Findings that a suppression keeps from being told; they are in the table, too.
+    pub suppressed: u64,
+    /// Threshold and findings of each day.
+    pub by_day: Vec<DayReport>,
     /// What bringing the baselines up to date did.
     pub train: TrainReport,
     /// By score, the highest first, then by id.
@@ -109,11 +116,38 @@ pub struct DetectReport {
     pub findings: Vec<Finding>,
 }
 
+/// One scored day.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DayReport {
+    /// The day.
+    pub date: NaiveDate,
+    /// Actors scored.
+    pub actors: u64,
+    /// Bits from which a story was a finding.
+    pub threshold: f64,
+    /// Findings.
+    pub findings: u64,
+}
+
 /// Scores the days of a range, bringing the baselines up to date on the way, and records the findings in the lake.
 ///
 /// # Errors
 /// `Usage` where the range is empty, `BadInput` where a model file is broken, and whatever the lake gives.
 pub async fn detect(lake: &Lake, options: &DetectOptions, now: DateTime<Utc>) -> Result<DetectReport> {
+    let mut report = find(lake, options, now).await?;
+    report.written = store::record(lake, &options.query, &report.findings, now).await?;
+    let governance = Governance::load(lake).await?;
+    let all = report.findings.len();
+    report.findings.retain(|finding| governance.suppression(finding).is_none());
+    report.suppressed = (all - report.findings.len()) as u64;
+    Ok(report)
+}
+
+/// As [`detect`], but records no finding and suppresses none: what a backtest and a replay ask for.
+///
+/// # Errors
+/// As [`detect`].
+pub async fn find(lake: &Lake, options: &DetectOptions, now: DateTime<Utc>) -> Result<DetectReport> {
     let mut walk = Walk::open(lake, &options.query, now).await?;
     let dates: BTreeSet<NaiveDate> = walk.dates.keys().copied().collect();
     let windows = windows(options, &dates, now)?;
@@ -126,6 +160,8 @@ pub async fn detect(lake: &Lake, options: &DetectOptions, now: DateTime<Utc>) ->
         baseline_days: 0,
         threshold: 0.0,
         written: 0,
+        suppressed: 0,
+        by_day: Vec::new(),
         train: TrainReport::default(),
         findings: Vec::new(),
     };
@@ -139,8 +175,15 @@ pub async fn detect(lake: &Lake, options: &DetectOptions, now: DateTime<Utc>) ->
     }
     report.train = TrainReport::of(&walk);
     report.findings.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
-    report.written = store::record(lake, &options.query, &report.findings, now).await?;
     Ok(report)
+}
+
+/// The findings of a lake, each in its latest version, by time, then id.
+///
+/// # Errors
+/// Whatever reading the lake gives.
+pub async fn findings(lake: &Lake, options: &QueryOptions) -> Result<Vec<Finding>> {
+    store::latest(lake, options).await
 }
 
 fn midnight(date: NaiveDate) -> DateTime<Utc> {
@@ -189,7 +232,14 @@ async fn detect_day(
     report.actor_days += day.scores.len() as u64;
     report.baseline_days = walk.memory.length_days(window.date).max(0) as u64;
     report.threshold = threshold;
-    report.findings.extend(tell(walk, window, &day, &hits, &ruled, &told, &version).await?);
+    let findings = tell(walk, window, &day, &hits, &ruled, &told, &version).await?;
+    report.by_day.push(DayReport {
+        date: window.date,
+        actors: day.scores.len() as u64,
+        threshold,
+        findings: findings.len() as u64,
+    });
+    report.findings.extend(findings);
     Ok(())
 }
 

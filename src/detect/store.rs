@@ -70,6 +70,27 @@ async fn latest_hashes(lake: &Lake, options: &QueryOptions) -> Result<BTreeMap<S
     Ok(latest)
 }
 
+/// See [`super::findings`].
+pub async fn latest(lake: &Lake, options: &QueryOptions) -> Result<Vec<Finding>> {
+    let snapshot = lake.snapshot(&schema::FINDINGS).await?;
+    let ctx = query::session(&[snapshot], options)?;
+    let sql = "SELECT id, finding FROM findings ORDER BY detected_at, content_hash";
+    let mut latest: BTreeMap<String, Finding> = BTreeMap::new();
+    for batch in query::collect(&ctx, sql).await? {
+        let (id, text) = (Texts::of(&batch, "id")?, Texts::of(&batch, "finding")?);
+        for row in 0..batch.num_rows() {
+            // of an older release, perhaps: it can be looked up in the table, but not told in words
+            match serde_json::from_str(text.at(row)) {
+                Ok(finding) => _ = latest.insert(id.at(row).to_owned(), finding),
+                Err(error) => tracing::warn!(id = id.at(row), %error, "a finding of another release is left out"),
+            }
+        }
+    }
+    let mut findings: Vec<Finding> = latest.into_values().collect();
+    findings.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
+    Ok(findings)
+}
+
 fn to_batch(findings: &[&Finding], now: DateTime<Utc>) -> Result<RecordBatch> {
     let text = |f: &dyn Fn(&Finding) -> String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(findings.iter().map(|finding| f(finding))))

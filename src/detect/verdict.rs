@@ -12,6 +12,7 @@ use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use super::counts::Count;
 use super::explain::{Beside, Explainer, words};
 use super::names::Names;
+use super::playbook::next_steps;
 use super::rows::{Numbers, Texts};
 use super::score::{ActorScore, Scored};
 use super::tactic::{Intent, intent};
@@ -145,7 +146,6 @@ pub fn finding(case: &Case<'_>, evidence: &[Evidence]) -> Option<Finding> {
         id: FindingId::derive(DETECTOR, names.text(root.profile), &case.explainer.date.to_string()),
         title: title(&finding_type, &actor, &primary.api, &account),
         description: description(case, evidence),
-        finding_type,
         severity,
         severity_label: SeverityBand::of(severity),
         score: case.score,
@@ -165,6 +165,8 @@ pub fn finding(case: &Case<'_>, evidence: &[Evidence]) -> Option<Finding> {
         factors: case.explainer.factors(&root.best, account_name, &beside(case)),
         baseline: span(case, root),
         sql: sql(evidence, case.explainer.date),
+        next_steps: next_steps(&finding_type),
+        finding_type,
         actor,
         account,
     })

@@ -10,7 +10,7 @@ pub mod guardduty;
 mod message;
 mod pack;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 pub mod shorten;
 mod sns;
 

@@ -2,7 +2,7 @@
 
 use chrono::{TimeZone, Utc};
 
-use crate::finding::{ApiCalls, BaselineSpan, Factor, Finding, FindingId, Frequency, Scope, SeverityBand};
+use crate::finding::{ApiCalls, BaselineSpan, Factor, Finding, FindingId, Frequency, NextSteps, Scope, SeverityBand};
 
 fn factor(feature: &str, observed: &str, scope: Scope, frequency: Frequency) -> Factor {
     Factor {
@@ -65,6 +65,7 @@ pub(crate) fn finding(number: u32) -> Finding {
             model_version: "1".into(),
         },
         sql: "SELECT * FROM events WHERE eventid IN ('e-1', 'e-2', 'e-3')".into(),
+        next_steps: NextSteps::default(),
     }
 }
 

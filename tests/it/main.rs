@@ -3,6 +3,7 @@
 mod bucket;
 mod demo;
 mod deployment;
+mod detect;
 mod edge;
 mod exactly_once;
 mod faults;

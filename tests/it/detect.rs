@@ -1,0 +1,117 @@
+//! The detector's commands around a finding: explain, baseline, feedback, suppress, tune, backtest, train.
+
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::support::{Ended, World};
+
+/// A demo of seven days whose last day has findings.
+fn world() -> World {
+    let world = World::new();
+    world.run(&["demo", "--dir", "d", "--days", "7", "--seed", "3"]).expect(0);
+    world
+}
+
+/// One that all tests that only read share.
+fn shared() -> &'static World {
+    static SHARED: OnceLock<World> = OnceLock::new();
+    SHARED.get_or_init(world)
+}
+
+fn findings(world: &World) -> Vec<Value> {
+    let text = std::fs::read_to_string(world.path("d/findings.ndjson")).expect("findings");
+    let findings: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert!(findings.len() >= 2, "{text}");
+    findings
+}
+
+fn text<'v>(finding: &'v Value, name: &str) -> &'v str {
+    finding[name].as_str().expect(name)
+}
+
+const DAY: [&str; 4] = ["--from", "2026-01-15", "--to", "2026-01-16"];
+
+fn run(world: &World, command: &str, args: &[&str]) -> Ended {
+    world.run(&[&[command], args, &["--lake", "d/lake"]].concat())
+}
+
+#[test]
+fn a_finding_is_explained_and_its_replay_gives_the_same_numbers() {
+    let world = shared();
+    let first = &findings(world)[0];
+    let ended = run(world, "explain", &[text(first, "id"), "--replay"]).expect(0);
+    for word in ["baseline", "share", "next", "contain: ", "replayed: the same finding, number by number"] {
+        assert!(ended.stdout.contains(word), "{word}: {}", ended.stdout);
+    }
+    let json = run(world, "explain", &[&text(first, "id")[..12], "--json"]).expect(0);
+    let again: Value = serde_json::from_str(&json.stdout).expect("JSON");
+    assert_eq!(&again, first);
+    let shares: f64 =
+        first["factors"].as_array().expect("factors").iter().filter_map(|f| f["contribution"].as_f64()).sum();
+    assert!((shares - 1.0).abs() < 1e-9, "{shares}");
+    let unknown = run(world, "explain", &["ffffffffffff"]).expect(64);
+    assert!(unknown.stderr.contains("no finding has the id"), "{}", unknown.stderr);
+}
+
+#[test]
+fn what_is_normal_is_shown() {
+    let world = shared();
+    let actor = text(&findings(world)[0], "actor").to_owned();
+    let ended = run(world, "baseline", &[&actor]).expect(0);
+    assert!(ended.stdout.contains("active days") && ended.stdout.contains('#'), "{}", ended.stdout);
+    let nobody = run(world, "baseline", &["nobody\u{1b}[31m"]).expect(0);
+    assert!(nobody.stderr.contains("nothing is known") && !nobody.stderr.contains("\u{1b}[31m"), "{}", nobody.stderr);
+}
+
+#[test]
+fn a_backtest_counts_alerts_and_holds_them_against_labels() {
+    let world = shared();
+    let first = &findings(world)[0];
+    let id = first["event_ids"][0].as_str().expect("an event");
+    world.put("labels.csv", format!("eventID,campaign\n{id},C1\n00000000-0000-0000-0000-000000000000,C2\n"));
+    let args = [&DAY[..], &["--budget", "50/day", "--labels", "labels.csv"]].concat();
+    let ended = run(world, "backtest", &args).expect(0);
+    assert!(ended.stdout.contains("alerts a day over 1 days"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("campaigns told of: 1 of 2"), "{}", ended.stdout);
+    run(world, "backtest", &[&DAY[..], &["--budget", "5/fortnight"]].concat()).expect(64);
+    world.put("nothing.csv", "a,b\n1,2\n");
+    run(world, "backtest", &[&DAY[..], &["--labels", "nothing.csv"]].concat()).expect(64);
+}
+
+#[test]
+fn training_again_finds_nothing_to_do() {
+    let world = shared();
+    let ended = run(world, "train", &[]).expect(0);
+    assert!(ended.stderr.contains("0 of 7 dates counted anew"), "{}", ended.stderr);
+}
+
+#[test]
+fn suppressions_are_governed_and_never_hide_what_was_confirmed() {
+    let world = world();
+    let all = findings(&world);
+    let (first, second) = (&all[0], &all[1]);
+    let told = |world: &World| {
+        let ended = run(world, "detect", &[&DAY[..], &["-o", "ndjson"]].concat()).expect(0);
+        ended.stdout.lines().count()
+    };
+    let before = told(&world);
+    let scope = |finding: &Value| ["--actor".to_owned(), text(finding, "actor").to_owned()];
+    let add = |finding: &Value, expires: &str, code: i32| {
+        let scope = scope(finding);
+        let args = ["add", &scope[0], &scope[1], "--owner", "ana", "--reason", "planned", "--expires", expires];
+        run(&world, "suppress", &args).expect(code)
+    };
+    run(&world, "feedback", &[text(first, "id"), "true-positive", "--by", "ana"]).expect(0);
+    assert!(add(first, "2099-01-01", 64).stderr.contains("confirmed"));
+    add(second, "2000-01-01", 64);
+    // it holds from now on, and the demo's findings are older: nothing of the past is hidden
+    let id = add(second, "2099-01-01", 0).stdout.trim().to_owned();
+    assert_eq!(told(&world), before);
+    let listed = run(&world, "suppress", &["list"]).expect(0);
+    assert!(listed.stdout.contains(&id) && listed.stdout.contains("holds"), "{}", listed.stdout);
+    run(&world, "suppress", &["remove", &id]).expect(0);
+    run(&world, "suppress", &["remove", &id]).expect(64);
+    let none = run(&world, "tune", &[]).expect(0);
+    assert!(none.stderr.contains("nothing to propose"), "{}", none.stderr);
+}
