@@ -20,6 +20,7 @@ mod query;
 mod report;
 mod run;
 mod settings;
+mod shell;
 mod signal;
 mod verify;
 
