@@ -704,7 +704,7 @@ pub enum FindingFormat {
 /// What to ask, and how to print the answer.
 #[derive(Debug, Clone, Args)]
 pub struct QueryArgs {
-    /// SQL, the name of a query (see --list), or - for standard input
+    /// SQL, the name of a query (see --list), or - for standard input; nothing on a terminal starts a shell
     pub query: Option<String>,
     #[command(flatten)]
     pub lake: LakeArgs,
@@ -723,6 +723,12 @@ pub struct QueryArgs {
     /// Allow COPY … TO 'file'; otherwise a query can only read
     #[arg(long)]
     pub allow_write: bool,
+    /// Stop a query that runs longer [default: no limit]
+    #[arg(long, env = "TRAILHOUND_TIMEOUT", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: Option<u64>,
+    /// Run the query and tell in words what it read and what it could leave out, instead of its answer
+    #[arg(long)]
+    pub explain: bool,
     /// List the named queries
     #[arg(long, conflicts_with_all = ["query", "file"])]
     pub list: bool,

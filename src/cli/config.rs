@@ -37,6 +37,8 @@ pub struct FileConfig {
     pub source: Option<String>,
     /// `--lake`
     pub lake: Option<String>,
+    /// `--timeout` of `query`
+    pub timeout: Option<u64>,
     /// `--max-object-size`
     pub max_object_size: Option<Size>,
     /// `--commit-bytes`

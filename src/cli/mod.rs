@@ -21,6 +21,7 @@ mod query;
 mod report;
 mod run;
 mod settings;
+mod shell;
 mod signal;
 mod tell;
 mod verify;

@@ -3,13 +3,15 @@
 use std::fs::File;
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
+use datafusion::prelude::SessionContext;
 use trailhound::error::{Error, ErrorKind};
 use trailhound::lake::Lake;
 use trailhound::query::named::{self, Fallback, NamedQuery};
 use trailhound::query::output::{self, Format};
-use trailhound::query::{self, Access};
+use trailhound::query::{self, Access, dialect};
 
 use super::args::QueryArgs;
 use super::exit::ExitStatus;
@@ -40,27 +42,122 @@ pub async fn run(settings: &Settings, args: QueryArgs) -> anyhow::Result<ExitSta
         describe(named::find(name)?, &mut std::io::stdout().lock())?;
         return Ok(ExitStatus::Fine);
     }
-    let asked = asked(&args)?;
+    let Some(asked) = asked(&args)? else {
+        return shell(settings, args).await;
+    };
     let format: Format = args.output.format();
     if format.is_binary() && args.to.is_none() && std::io::stdout().is_terminal() {
         return Err(Error::new(ErrorKind::Usage, "parquet is not for a terminal")
             .hint("add --to FILE or send it to a file")
             .into());
     }
-    let lake = Lake::open(&settings.lake(args.lake.clone())?).await?;
-    let access = if args.allow_write { Access::Write } else { Access::Read };
-    let session = query::session_for(&lake.snapshots().await?, &settings.query(), access)?;
-    let stream = match asked {
-        Asked::Named(query) => named::execute(&session, query, &args.param).await?,
-        Asked::Sql(sql) if args.param.is_empty() => query::execute(&session, &sql).await?,
-        Asked::Sql(sql) => query::execute_with(&session, &sql, text_values(&args.param)).await?,
+    let session = session(settings, &args).await?;
+    let mut out = open(args.to.as_deref())?;
+    let work = async {
+        match asked {
+            Asked::Named(query) => named(&session, query, &args, &mut *out).await,
+            Asked::Sql(sql) => statements(&session, &sql, &args, &mut *out).await,
+        }
     };
-    let summary = output::write(stream, format, &mut *open(args.to.as_deref())?).await?;
-    super::report::write(settings, &QueryReport { rows: summary.rows, left_out: summary.left_out })?;
-    if summary.left_out > 0 {
-        tracing::warn!("{} more rows are not shown; use -o ndjson, csv or parquet for all", summary.left_out);
+    let report = limited(settings.timeout(args.timeout), work).await?;
+    super::report::write(settings, &report)?;
+    if report.left_out > 0 {
+        tracing::warn!("{} more rows are not shown; use -o ndjson, csv or parquet for all", report.left_out);
     }
     Ok(ExitStatus::Fine)
+}
+
+async fn session(settings: &Settings, args: &QueryArgs) -> anyhow::Result<SessionContext> {
+    let lake = Lake::open(&settings.lake(args.lake.clone())?).await?;
+    let access = if args.allow_write { Access::Write } else { Access::Read };
+    Ok(query::session_for(&lake.snapshots().await?, &settings.query(), access)?)
+}
+
+async fn shell(settings: &Settings, args: QueryArgs) -> anyhow::Result<ExitStatus> {
+    let ctx = session(settings, &args).await?;
+    super::shell::run(super::shell::Shell {
+        ctx,
+        lake: settings.lake(args.lake.clone())?.location,
+        format: args.output.format(),
+        timeout: settings.timeout(args.timeout),
+        history: super::shell::history_file(),
+    })
+    .await
+}
+
+/// Waits for a query no longer than it may take.
+pub async fn limited<T>(limit: Option<Duration>, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let Some(limit) = limit else { return work.await };
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        let what = format!("the query ran longer than its limit of {} s", limit.as_secs());
+        Err(Error::new(ErrorKind::Limit, what).hint("raise --timeout, or ask for fewer days").into())
+    })
+}
+
+async fn named(
+    ctx: &SessionContext,
+    query: &NamedQuery,
+    args: &QueryArgs,
+    out: &mut (dyn Write + Send),
+) -> anyhow::Result<QueryReport> {
+    if args.explain {
+        return told(&named::explain(ctx, query, &args.param).await?, out);
+    }
+    Ok(output::write(named::execute(ctx, query, &args.param).await?, args.output.format(), out).await?.into())
+}
+
+/// All statements of a text, one after the other.
+async fn statements(
+    ctx: &SessionContext,
+    text: &str,
+    args: &QueryArgs,
+    out: &mut (dyn Write + Send),
+) -> anyhow::Result<QueryReport> {
+    let mut all = dialect::statements(text);
+    if all.is_empty() {
+        // says that it is empty
+        all.push(text);
+    }
+    let mut report = QueryReport { rows: 0, left_out: 0 };
+    for sql in all {
+        let one = statement(ctx, sql, args, out).await?;
+        report = QueryReport { rows: report.rows + one.rows, left_out: report.left_out + one.left_out };
+    }
+    Ok(report)
+}
+
+async fn statement(
+    ctx: &SessionContext,
+    sql: &str,
+    args: &QueryArgs,
+    out: &mut (dyn Write + Send),
+) -> anyhow::Result<QueryReport> {
+    if args.explain {
+        let sentences = match args.param.is_empty() {
+            true => query::explain(ctx, sql).await?,
+            false => query::explain_with(ctx, sql, text_values(&args.param)).await?,
+        };
+        return told(&sentences, out);
+    }
+    let stream = match args.param.is_empty() {
+        true => query::execute(ctx, sql).await?,
+        false => query::execute_with(ctx, sql, text_values(&args.param)).await?,
+    };
+    Ok(output::write(stream, args.output.format(), out).await?.into())
+}
+
+fn told(sentences: &[String], out: &mut (dyn Write + Send)) -> anyhow::Result<QueryReport> {
+    for sentence in sentences {
+        writeln!(out, "{sentence}")?;
+    }
+    out.flush()?;
+    Ok(QueryReport { rows: 0, left_out: 0 })
+}
+
+impl From<output::Summary> for QueryReport {
+    fn from(summary: output::Summary) -> Self {
+        Self { rows: summary.rows, left_out: summary.left_out }
+    }
 }
 
 /// Where an answer goes: a file, or standard output.
@@ -71,8 +168,8 @@ pub fn open(to: Option<&Path>) -> anyhow::Result<Box<dyn Write + Send>> {
     })
 }
 
-/// The SQL of the argument, a file or standard input, or the named query.
-fn asked(args: &QueryArgs) -> anyhow::Result<Asked> {
+/// The SQL of the argument, a file or standard input, or the named query; `None` where nobody has said anything yet.
+fn asked(args: &QueryArgs) -> anyhow::Result<Option<Asked>> {
     let text = match (&args.query, &args.file) {
         (Some(_), Some(_)) => {
             return Err(Error::new(ErrorKind::Usage, "a query and --file are given; give one of them").into());
@@ -83,17 +180,13 @@ fn asked(args: &QueryArgs) -> anyhow::Result<Asked> {
         (Some(text), None) if text != "-" => text.clone(),
         (Some(_), None) => stdin()?,
         (None, None) if !std::io::stdin().is_terminal() => stdin()?,
-        (None, None) => {
-            return Err(Error::new(ErrorKind::Usage, "no query is given")
-                .hint("give SQL, a name of `trailhound query --list`, or -f FILE")
-                .into());
-        }
+        (None, None) => return Ok(None),
     };
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if args.file.is_none() && !text.is_empty() && text.chars().all(is_name) {
-        return Ok(Asked::Named(named::find(&text)?));
+        return Ok(Some(Asked::Named(named::find(&text)?)));
     }
-    Ok(Asked::Sql(text))
+    Ok(Some(Asked::Sql(text)))
 }
 
 fn stdin() -> anyhow::Result<String> {

@@ -121,6 +121,11 @@ impl Settings {
         QueryOptions { networks: self.networks.clone(), ..QueryOptions::new(self.threads, self.memory_limit) }
     }
 
+    /// How long a query may run.
+    pub fn timeout(&self, seconds: Option<u64>) -> Option<Duration> {
+        seconds.or(self.file.timeout).map(Duration::from_secs)
+    }
+
     /// What is scored.
     pub fn detect(&self, args: &DetectArgs) -> DetectOptions {
         let default = DetectOptions::new(self.query());

@@ -6,14 +6,17 @@
 
 mod bounds;
 pub mod dialect;
+mod explain;
 mod fault;
 pub mod functions;
 pub mod named;
+mod nearest;
 mod ordered;
 mod origins;
 pub mod output;
 mod provider;
 mod scope;
+mod seek;
 mod text;
 mod view;
 
@@ -37,6 +40,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::network::Networks;
 use crate::table::TableSnapshot;
 
+pub use explain::explain;
 pub use ordered::ordered;
 pub use provider::SnapshotTable;
 pub use scope::scoped;
@@ -166,16 +170,36 @@ pub async fn gather(stream: SendableRecordBatchStream) -> Result<Vec<RecordBatch
     stream.try_collect().await.map_err(|error| fault::of(&error))
 }
 
+/// Runs a query with values for its placeholders and tells what it read, one sentence an element.
+///
+/// # Errors
+/// As [`execute_with`].
+pub async fn explain_with(ctx: &SessionContext, sql: &str, values: impl Into<ParamValues>) -> Result<Vec<String>> {
+    let frame = plan(ctx, sql).await?.with_param_values(values).map_err(|error| fault::of(&error))?;
+    explain::explained(ctx, frame).await
+}
+
 async fn stream(frame: DataFrame) -> Result<SendableRecordBatchStream> {
     frame.execute_stream().await.map(text::without_views).map_err(|error| fault::of(&error))
 }
 
 async fn plan(ctx: &SessionContext, sql: &str) -> Result<DataFrame> {
     let statement = dialect::parse(sql)?;
-    let plan = ctx.state().statement_to_plan(statement).await.map_err(|error| fault::at(sql, &error))?;
+    let plan = match ctx.state().statement_to_plan(statement).await {
+        Ok(plan) => plan,
+        Err(error) => return Err(fault::at(sql, &error, &names(ctx))),
+    };
     let access = ctx.state().config().get_extension::<Access>().map_or(Access::Read, |access| *access);
     check(&plan, access)?;
     ctx.execute_logical_plan(plan).await.map_err(|error| fault::of(&error))
+}
+
+/// Names of the session, for who mistypes one.
+fn names(ctx: &SessionContext) -> fault::Names {
+    let schema = ctx.catalog("datafusion").and_then(|catalog| catalog.schema("public"));
+    let tables = schema.map(|schema| schema.table_names()).unwrap_or_default();
+    let functions = functions::catalogue(ctx).into_iter().map(|function| function.name).collect();
+    fault::Names { tables, functions }
 }
 
 /// Refuses every plan that does more than the session may.

@@ -62,6 +62,11 @@ impl SnapshotTable {
         Ok(Self { schema, columns, partition, store, files })
     }
 
+    /// How many files there are, and their bytes.
+    pub(super) fn size(&self) -> (usize, u64) {
+        (self.files.len(), self.files.iter().map(|file| file.object_meta.size).sum())
+    }
+
     /// Files that may hold a matching row.
     fn prune(&self, state: &dyn Session, filters: &[Expr]) -> DfResult<Vec<PartitionedFile>> {
         let (exact, inexact): (Vec<_>, Vec<_>) = filters.iter().cloned().partition(|filter| self.decides(filter));
@@ -130,7 +135,10 @@ impl TableProvider for SnapshotTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let files = self.prune(state, filters)?;
+        let mut files = self.prune(state, filters)?;
+        if let Some(needle) = super::seek::needle(filters) {
+            files = super::seek::seek(state, &self.store, files, &needle).await?;
+        }
         tracing::debug!(files = files.len(), of = self.files.len(), "files to read");
         if files.is_empty() {
             let schema = datafusion::common::project_schema(&self.schema, projection)?;

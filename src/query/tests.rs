@@ -343,7 +343,7 @@ async fn too_little_memory_is_a_limit() {
     let sql = "SELECT count(DISTINCT value), array_agg(value) FROM generate_series(1, 1000000)";
     let error = collect(&ctx, sql).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
-    assert!(error.to_string().contains("raise the memory limit"), "{error}");
+    assert!(error.to_string().contains("raise --memory-limit"), "{error}");
 }
 
 #[tokio::test]

@@ -5,9 +5,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::World;
 use crate::support::records::{envelope, record};
 use crate::support::suspects;
+use crate::support::{World, real_data};
 
 const ANA: &str = "arn:aws:iam::111122223333:user/ana";
 const ROLE: &str = "arn:aws:iam::111122223333:role/admin";
@@ -369,4 +369,33 @@ fn every_denial_has_its_reason() {
         assert!(csv.contains(&format!("ec2:RunInstances,{reason},1,")), "{reason}: {csv}");
     }
     assert!(csv.contains("arn:aws:organizations::1:policy/o-1/service_control_policy/p-1"), "{csv}");
+}
+
+/// The lab's ransomware attack: a stolen key is refused, its user gives itself rights, and leaves a second key.
+#[test]
+fn a_real_attack_is_told() {
+    let Some(logs) = real_data("ransomware-lab") else { return };
+    let world = World::new();
+    world.run(&["ingest", &logs.to_string_lossy(), "--lake", "lake"]).expect(0);
+    let found = told(&world, &["--actor", "jmerckle"]);
+    assert_eq!(column(&found, "sessions", "session"), ["AKIAU7JNXC7K7XNL3F6J", "AKIAU7JNXC7KZLY6XYHJ"]);
+    let story: Vec<(&str, &str)> = found["sections"]["timeline"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|row| (row["api"].as_str().expect("an API"), row["reasons"][0].as_str().expect("a reason")))
+        .collect();
+    let expected = [
+        ("sts:GetCallerIdentity", "first use of AKIAU7JNXC7K7XNL3F6J"),
+        ("s3:ListBuckets", "denied"),
+        ("ec2:DescribeInstances", "denied"),
+        ("lambda:ListFunctions20150331", "denied"),
+        ("logs:DescribeLogGroups", "denied"),
+        ("iam:PutUserPolicy", "privilege escalation"),
+        ("iam:CreateAccessKey", "persistence"),
+        ("sts:GetCallerIdentity", "first use of AKIAU7JNXC7KZLY6XYHJ"),
+    ];
+    assert_eq!(story, expected);
+    assert_eq!(column(&found, "denied-then-allowed", "eventname"), ["ListBuckets", "DescribeInstances"]);
+    assert_eq!(column(&found, "persistence", "resource"), ["AKIAU7JNXC7KZLY6XYHJ", "jmerckle"]);
 }

@@ -17,6 +17,7 @@ mod publish;
 mod queries;
 mod queue;
 mod run;
+mod shell;
 mod sink;
 mod support;
 mod trino;

@@ -19,6 +19,8 @@ use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 use crate::error::{Error, ErrorKind, Result};
 
 pub use calls::{described, refused};
+pub(super) use names::columns;
+pub use tokens::{is_complete, statements};
 
 /// In the generic dialect `->>` binds looser than `<>`, so `a ->> 'k' <> 'x'` would fail.
 const DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
@@ -40,7 +42,7 @@ pub(super) fn parse(sql: &str) -> Result<Statement> {
         .with_recursion_limit(DEPTH)
         .build()
         .and_then(|mut parser| parser.parse_statements());
-    let mut statements = parsed.map_err(|error| super::fault::at(&sql, &error))?;
+    let mut statements = parsed.map_err(|error| super::fault::at(&sql, &error, &super::fault::Names::default()))?;
     match (statements.pop_front(), statements.len()) {
         (Some(mut statement), 0) => rewrite(&mut statement).map(|()| statement),
         (None, _) => Err(Error::new(ErrorKind::Usage, "the query is empty").hint("write one, for example SHOW TABLES")),

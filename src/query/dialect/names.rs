@@ -165,7 +165,7 @@ impl VisitorMut for Tables<'_> {
 }
 
 /// Every column of the lake, and every member of its structs.
-fn columns() -> HashSet<String> {
+pub(in crate::query) fn columns() -> HashSet<String> {
     fn add(field: &arrow::datatypes::Field, names: &mut HashSet<String>) {
         names.insert(field.name().clone());
         match field.data_type() {

@@ -37,6 +37,54 @@ pub(super) fn read(sql: &str, dialect: &dyn Dialect) -> Result<Vec<TokenWithSpan
     Ok(tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).collect())
 }
 
+/// The statements of a text, without the `;` between them.
+pub fn statements(text: &str) -> Vec<&str> {
+    let mut out = Vec::new();
+    let mut start = 0;
+    for end in ends(text).0 {
+        out.push(&text[start..end]);
+        start = end + 1;
+    }
+    out.push(&text[start..]);
+    out.retain(|statement| has_words(statement));
+    out
+}
+
+/// True where the last statement of a text ends in `;`, so that it can be run.
+pub fn is_complete(text: &str) -> bool {
+    let (ends, open) = ends(text);
+    !open && ends.last().is_some_and(|end| !has_words(&text[end + 1..]))
+}
+
+/// True where there is more than blanks and comments.
+fn has_words(text: &str) -> bool {
+    Tokenizer::new(&super::DIALECT, text).tokenize().map_or(true, |tokens| {
+        tokens.iter().any(|token| !matches!(token, Token::Whitespace(_) | Token::EOF | Token::SemiColon))
+    })
+}
+
+/// Where `;` stands outside of quotes and comments, and whether a quote or comment is left open.
+fn ends(text: &str) -> (Vec<usize>, bool) {
+    let (mut out, mut at) = (Vec::new(), 0);
+    while let Some(c) = text[at..].chars().next() {
+        let rest = &text[at..];
+        let closed = match c {
+            '\'' | '"' => rest[1..].find(c).map(|end| end + 2),
+            '-' if rest.starts_with("--") => Some(rest.find('\n').unwrap_or(rest.len())),
+            '/' if rest.starts_with("/*") => rest.find("*/").map(|end| end + 2),
+            _ => {
+                if c == ';' {
+                    out.push(at);
+                }
+                Some(c.len_utf8())
+            }
+        };
+        let Some(step) = closed else { return (out, true) };
+        at += step;
+    }
+    (out, false)
+}
+
 /// Something in round brackets.
 struct Frame {
     /// The function's name, in lower case.
@@ -168,5 +216,20 @@ fn nested_type(tokens: &[TokenWithSpan], at: usize) -> Option<(String, usize)> {
         }
         text.push_str(&token.to_string());
         at += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_end_at_semicolons_outside_of_text() {
+        let text = "SELECT ';' -- a;b\n; SELECT \"x;\" /* ; */;\n;\n-- the end;\n";
+        assert_eq!(statements(text), ["SELECT ';' -- a;b\n", " SELECT \"x;\" /* ; */"]);
+        assert!(is_complete(text) && is_complete("SELECT 1; -- done"));
+        for open in ["SELECT 1", "SELECT ';", "SELECT 1 /* ;", "SELECT 1; SELECT", ""] {
+            assert!(!is_complete(open), "{open}");
+        }
     }
 }

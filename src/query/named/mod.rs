@@ -11,10 +11,11 @@ use std::sync::LazyLock;
 
 use arrow::array::RecordBatch;
 use chrono::{DateTime, Utc};
-use datafusion::common::ScalarValue;
+use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::prelude::SessionContext;
 
+use super::nearest::nearest;
 use super::{execute_with, gather};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -231,27 +232,10 @@ pub fn find(name: &str) -> Result<&'static NamedQuery> {
 
 fn unknown(name: &str) -> Error {
     let error = Error::new(ErrorKind::Usage, format!("no query is named {name:?}"));
-    let nearest = all().iter().map(|query| (distance(name, &query.name), query.name.as_str())).min();
-    match nearest {
-        Some((steps, nearest)) if steps <= nearest.len() / 2 => error.hint(format!("did you mean {nearest}?")),
-        _ => error.hint(format!("`trailhound query --list` tells the {} there are", all().len())),
+    match nearest(name, all().iter().map(|query| query.name.as_str())) {
+        Some(nearest) => error.hint(format!("did you mean {nearest}?")),
+        None => error.hint(format!("`trailhound query --list` tells the {} there are", all().len())),
     }
-}
-
-/// Levenshtein distance in characters.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replace = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replace.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// Runs a named query.
@@ -263,6 +247,11 @@ pub async fn execute(
     query: &NamedQuery,
     given: &[(String, String)],
 ) -> Result<SendableRecordBatchStream> {
+    let values = values(ctx, query, given).await?;
+    execute_with(ctx, &query.sql, values).await
+}
+
+async fn values(ctx: &SessionContext, query: &NamedQuery, given: &[(String, String)]) -> Result<ParamValues> {
     // Bound before the lake is asked anything, so that a wrong parameter is told at once.
     bind(query, given, None)?;
     let asked = |parameter: &Parameter| {
@@ -272,7 +261,16 @@ pub async fn execute(
         true => newest(ctx).await?,
         false => None,
     };
-    execute_with(ctx, &query.sql, bind(query, given, newest)?).await
+    bind(query, given, newest)
+}
+
+/// Runs a named query and tells what it read.
+///
+/// # Errors
+/// As [`execute`].
+pub async fn explain(ctx: &SessionContext, query: &NamedQuery, given: &[(String, String)]) -> Result<Vec<String>> {
+    let values = values(ctx, query, given).await?;
+    super::explain_with(ctx, &query.sql, values).await
 }
 
 /// Time of the newest event, `None` in an empty lake. Reads only the newest day.
@@ -330,12 +328,5 @@ mod tests {
         assert_eq!(error.to_string(), "no query is named \"topdenied\" (did you mean top-denied?)");
         let error = find("what is this supposed to be").unwrap_err().to_string();
         assert!(error.contains("`trailhound query --list` tells the"), "{error}");
-    }
-
-    #[test]
-    fn distance_counts_single_steps() {
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("same", "same"), 0);
     }
 }

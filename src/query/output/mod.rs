@@ -28,12 +28,20 @@ use parquet::file::properties::WriterProperties;
 
 use super::fault;
 use crate::error::{Error, ErrorKind, Result};
+use crate::inert::{Breaks, push_visible};
 
 /// Rows that `table` shows; the rest is only counted.
 pub const TABLE_ROWS: usize = 10_000;
 
 /// Characters of a cell that `table` shows; a longer one is cut and ends in `…`.
 pub const TABLE_CELL: usize = 256;
+
+/// Text for one line of a terminal: whatever acts in it is shown as an escape.
+pub fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    push_visible(text, Breaks::Shown, &mut out);
+    out
+}
 
 /// How a result is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
