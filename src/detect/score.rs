@@ -26,26 +26,26 @@ const DEED_PULL: f64 = 2.6;
 
 /// Bits that any day has: a value is only worth counting beyond them.
 const CONTEXT_FLOOR: f64 = 3.6;
-const DEED_FLOOR: f64 = 4.0;
+const DEED_FLOOR: f64 = 6.2;
 
 /// How much more an actor's own past may say than the organization's.
 const OWN_EXCESS: f64 = 6.0;
 
 /// Bits of a strange place from which its user is taken for a stranger, whose deeds are held against what the
 /// organization does, not against the actor's habits; and how much of that counts.
-const STRANGER: f64 = 12.0;
+const STRANGER: f64 = 8.6;
 const STRANGER_WEIGHT: f64 = 1.0;
 
 /// Each further value of a signal, and each further signal, counts less: they tell mostly the same.
-const NEXT_VALUE: f64 = 0.25;
+const NEXT_VALUE: f64 = 0.36;
 const NEXT_CONTEXT: f64 = 1.0;
-const NEXT_DEED: f64 = 0.7;
+const NEXT_DEED: f64 = 0.43;
 
 /// Bits of a signal that are not worth a word.
-const SIGNAL_FLOOR: f64 = 1.3;
+const SIGNAL_FLOOR: f64 = 1.6;
 
 /// Weight of a strange place and strange deeds coming together.
-const JOINT: f64 = 0.75;
+const JOINT: f64 = 0.73;
 
 /// Bits of a shape from which it counts: one day in sixteen.
 const SHAPE_FLOOR: f64 = 4.0;

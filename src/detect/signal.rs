@@ -104,32 +104,32 @@ impl Signal {
     /// an attacker needs and people rarely do counts more, what varies with everyday work less.
     pub fn weight(self) -> f64 {
         match self {
-            Self::Network => 1.2,
-            Self::Place => 0.7,
+            Self::Network => 1.35,
+            Self::Place => 0.8,
             Self::Agent => 0.7,
             Self::Region => 1.1,
-            Self::Account => 0.5,
-            Self::Hour => 0.5,
-            Self::TwoNetworks => 0.25,
-            Self::Calls => 0.15,
-            Self::Apis => 0.2,
-            Self::Denied => 0.2,
-            Self::Resources => 0.4,
+            Self::Account => 0.47,
+            Self::Hour => 1.35,
+            Self::TwoNetworks => 0.23,
+            Self::Calls => 0.12,
+            Self::Apis => 0.13,
+            Self::Denied => 0.22,
+            Self::Resources => 0.47,
             Self::Objects => 0.5,
-            Self::Resource => 0.65,
             Self::Shape => 0.2,
-            Self::Consequence => 1.0,
+            Self::Consequence => 0.88,
+            Self::Resource => 0.66,
             Self::Api(tactic) => match tactic {
-                Tactic::Discovery | Tactic::Impact => 0.36,
+                Tactic::Discovery => 0.53,
                 Tactic::DiscoveryS3 => 0.6,
-                Tactic::InitialAccess
-                | Tactic::ExfiltrationS3
-                | Tactic::ImpactS3Permission
-                | Tactic::ImpactS3Delete => 1.0,
-                Tactic::DefenseEvasion | Tactic::PrivilegeEscalation => 1.3,
-                Tactic::CredentialAccess => 0.7,
-                Tactic::Persistence => 0.75,
-                Tactic::Exfiltration => 1.1,
+                Tactic::InitialAccess | Tactic::ImpactS3Permission | Tactic::ImpactS3Delete => 1.0,
+                Tactic::CredentialAccess => 1.9,
+                Tactic::DefenseEvasion => 1.32,
+                Tactic::Persistence => 0.76,
+                Tactic::PrivilegeEscalation => 1.2,
+                Tactic::Exfiltration => 0.92,
+                Tactic::Impact => 0.36,
+                Tactic::ExfiltrationS3 => 2.4,
                 Tactic::ImpactS3Write => 0.8,
             },
         }
@@ -152,16 +152,17 @@ impl Signal {
 const BINS: usize = 120;
 const BINS_PER_BIT: f64 = 4.0;
 
-/// Actor-days that the prior counts for: in three of four nothing is measured, and what is halves every two bits.
-const PRIOR_DAYS: f64 = 10.0;
-const PRIOR_ANY: f64 = 0.25;
-const PRIOR_HALF: f64 = 2.0;
+/// Actor-days that the prior counts for: in four of five nothing is measured, and what is halves every
+/// 2.7 bits.
+const PRIOR_DAYS: f64 = 15.0;
+const PRIOR_ANY: f64 = 0.2;
+const PRIOR_HALF: f64 = 2.7;
 
 /// Half a day of anything at all: what never happened is not impossible.
-const FLOOR: f64 = 0.3;
+const FLOOR: f64 = 0.4;
 
 /// See [`Tail::p`]; small samples are not believed below.
-const BEYOND: f64 = 3.0;
+const BEYOND: f64 = 3.8;
 const BEYOND_FROM: f64 = 16.0;
 
 /// From here on a value is worth counting as "had any".
@@ -237,7 +238,7 @@ const FADE: f64 = 0.98;
 const HABIT_DAYS: f64 = 12.0;
 
 /// How far an actor's habit may move a probability, up or down.
-const MOST_RATIO: f64 = 5.4;
+const MOST_RATIO: f64 = 2.6;
 
 impl Habit {
     /// The habit of an actor that never had any, in so many days.

@@ -17,7 +17,7 @@ use super::signal::Signal;
 pub const LEAST_SCORE: f64 = 4.0;
 
 /// What each further member adds, and how many count.
-const NEXT_MEMBER: f64 = 0.17;
+const NEXT_MEMBER: f64 = 0.14;
 const MEMBERS: usize = 3;
 
 /// Share of the story's best score that a member needs for its cells to be evidence.

@@ -385,7 +385,7 @@ impl Seen {
         let (turn, budget) = (self.turn, self.budget);
         let known = self.day(day);
         let rows: u64 = known.files.iter().map(|file| file.file.rows.unwrap_or(0)).sum();
-        let room = budget * HOURS as u64 / (rows * KEY_BYTES).max(1);
+        let room = budget.saturating_mul(HOURS as u64) / (rows * KEY_BYTES).max(1);
         let in_use: Vec<usize> = (0..HOURS).filter(|&hour| known.used[hour] == turn).collect();
         let last = in_use.last().copied().unwrap_or(0);
         let ahead = (last + 1..HOURS).chain(0..last).take(usize::try_from(room).unwrap_or(HOURS));

@@ -69,14 +69,15 @@ fn a_backtest_counts_alerts_and_holds_them_against_labels() {
     let world = shared();
     let first = &findings(world)[0];
     let id = first["event_ids"][0].as_str().expect("an event");
-    world.put("labels.csv", format!("eventID,campaign\n{id},C1\n00000000-0000-0000-0000-000000000000,C2\n"));
-    let args = [&DAY[..], &["--budget", "50/day", "--labels", "labels.csv"]].concat();
+    let labels =
+        world.put("labels.csv", format!("eventID,campaign\n{id},C1\n00000000-0000-0000-0000-000000000000,C2\n"));
+    let args = [&DAY[..], &["--budget", "50/day", "--labels", labels.to_str().expect("UTF-8")]].concat();
     let ended = run(world, "backtest", &args).expect(0);
     assert!(ended.stdout.contains("alerts a day over 1 days"), "{}", ended.stdout);
     assert!(ended.stdout.contains("campaigns told of: 1 of 2"), "{}", ended.stdout);
     run(world, "backtest", &[&DAY[..], &["--budget", "5/fortnight"]].concat()).expect(64);
-    world.put("nothing.csv", "a,b\n1,2\n");
-    run(world, "backtest", &[&DAY[..], &["--labels", "nothing.csv"]].concat()).expect(64);
+    let nothing = world.put("nothing.csv", "a,b\n1,2\n");
+    run(world, "backtest", &[&DAY[..], &["--labels", nothing.to_str().expect("UTF-8")]].concat()).expect(64);
 }
 
 #[test]
