@@ -294,7 +294,7 @@ mod tests {
         (0..30).for_each(|_| explorer.add(8.0));
         (0..30).for_each(|_| steady.add(0.0));
         let of = |habit: &Habit| surprise(8.0, Some(&tail), Some(habit));
-        assert!(of(&explorer) + 2.0 < surprise(8.0, Some(&tail), None));
+        assert!(of(&explorer) + 1.0 < surprise(8.0, Some(&tail), None));
         assert!(of(&steady) > surprise(8.0, Some(&tail), None));
     }
 
