@@ -36,9 +36,13 @@ const PRIOR_RATE: f64 = 0.026;
 /// Share of the days on which an actor uses what it uses at all.
 const USE_RATE: f64 = 0.3;
 
-/// Days of stories that a budget's threshold is taken from, at most and at least.
-const STORY_DAYS: usize = 14;
+/// Days of stories that a budget's threshold is taken from, at most and at least; twice as many are kept, to see how
+/// the thresholds of those days would have done.
+const STORY_DAYS: usize = 7;
 const LEAST_STORY_DAYS: usize = 3;
+
+/// How far the budget is moved for what was told too much or too little.
+const MOST_CORRECTION: f64 = 2.0;
 
 /// One value that an actor used on a day.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -184,7 +188,7 @@ impl Memory {
         }
         if habitual {
             self.stories.push_back(record.stories.clone());
-            if self.stories.len() > STORY_DAYS {
+            if self.stories.len() > 2 * STORY_DAYS {
                 self.stories.pop_front();
             }
         }
@@ -330,17 +334,61 @@ impl Memory {
         prior.learn(&series)
     }
 
-    /// The score that as many stories a day reached in the past weeks as the budget allows; `None` where there is too
-    /// little past to tell, or where there were fewer stories than that.
+    /// The score from which a story is told, so that in the long run as many a day are told as the budget allows: the
+    /// score that so many stories of the past week reached, the budget first moved by what the thresholds of that week,
+    /// each from the week before it, told too much or too little. `None` where there is too little past to tell, or
+    /// where there were fewer stories than that.
     pub fn threshold(&self, per_day: f64) -> Option<f64> {
-        if self.stories.len() < LEAST_STORY_DAYS {
-            return None;
-        }
-        let mut scores: Vec<i64> = self.stories.iter().flatten().copied().collect();
-        scores.sort_unstable_by(|a, b| b.cmp(a));
-        let allowed = (per_day * self.stories.len() as f64).round() as usize;
-        // between the last story that fits and the first that does not
-        let (last, next) = (scores.get(allowed.checked_sub(1)?)?, scores.get(allowed)?);
-        Some((last + next) as f64 / 2000.0)
+        let days: Vec<&[i64]> = self.stories.iter().map(Vec::as_slice).collect();
+        let told = |at: usize| {
+            let threshold = threshold_of(&days[at.saturating_sub(STORY_DAYS)..at], per_day)?;
+            Some(days[at].iter().filter(|score| **score as f64 / 1000.0 >= threshold).count() as f64)
+        };
+        let recent: Vec<f64> = (days.len().saturating_sub(STORY_DAYS)..days.len()).filter_map(told).collect();
+        // as if there had been two days more that were told as much as allowed
+        let realized = (recent.iter().sum::<f64>() + 2.0 * per_day) / (recent.len() as f64 + 2.0);
+        let correction = (per_day / realized).clamp(1.0 / MOST_CORRECTION, MOST_CORRECTION);
+        threshold_of(&days[days.len().saturating_sub(STORY_DAYS)..], per_day * correction)
+    }
+}
+
+/// The score that so many stories a day reached: between the last that fits and the first that does not.
+fn threshold_of(days: &[&[i64]], per_day: f64) -> Option<f64> {
+    if days.len() < LEAST_STORY_DAYS {
+        return None;
+    }
+    let mut scores: Vec<i64> = days.iter().copied().flatten().copied().collect();
+    scores.sort_unstable_by(|a, b| b.cmp(a));
+    let allowed = (per_day * days.len() as f64).round() as usize;
+    let (last, next) = (scores.get(allowed.checked_sub(1)?)?, scores.get(allowed)?);
+    Some((last + next) as f64 / 2000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn memory(days: &[Vec<i64>]) -> Memory {
+        Memory { stories: days.iter().cloned().collect(), ..Memory::default() }
+    }
+
+    #[test]
+    fn a_budget_is_what_the_past_week_had() {
+        let day: Vec<i64> = (1..=20).rev().map(|score| score * 1000).collect();
+        let steady = memory(&vec![day.clone(); 14]);
+        let threshold = steady.threshold(5.0).unwrap();
+        assert!((15.0..=17.0).contains(&threshold), "{threshold}");
+        assert!(steady.threshold(1.0).unwrap() > threshold);
+        assert_eq!(steady.threshold(50.0), None);
+        assert_eq!(memory(&vec![day; 2]).threshold(5.0), None);
+    }
+
+    #[test]
+    fn what_was_told_too_much_lowers_the_budget() {
+        let quiet: Vec<i64> = (1..=20).rev().map(|score| score * 1000).collect();
+        let loud: Vec<i64> = (1..=20).rev().map(|score| score * 2000).collect();
+        let calm = memory(&[vec![quiet.clone(); 7], vec![quiet.clone(); 7]].concat());
+        let rising = memory(&[vec![quiet; 7], vec![loud; 7]].concat());
+        assert!(rising.threshold(5.0).unwrap() > 2.0 * calm.threshold(5.0).unwrap());
     }
 }

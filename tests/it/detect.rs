@@ -68,9 +68,9 @@ fn what_is_normal_is_shown() {
 fn a_backtest_counts_alerts_and_holds_them_against_labels() {
     let world = shared();
     let first = &findings(world)[0];
-    let id = first["event_ids"][0].as_str().expect("an event");
-    let labels =
-        world.put("labels.csv", format!("eventID,campaign\n{id},C1\n00000000-0000-0000-0000-000000000000,C2\n"));
+    let ids = first["event_ids"].as_array().expect("events").iter().filter_map(Value::as_str);
+    let named: String = ids.map(|id| format!("{id},C1\n")).collect();
+    let labels = world.put("labels.csv", format!("eventID,campaign\n{named}00000000-0000-0000-0000-000000000000,C2\n"));
     let args = [&DAY[..], &["--budget", "50/day", "--labels", labels.to_str().expect("UTF-8")]].concat();
     let ended = run(world, "backtest", &args).expect(0);
     assert!(ended.stdout.contains("alerts a day over 1 days"), "{}", ended.stdout);
