@@ -12,6 +12,7 @@ mod planner;
 mod reduce;
 mod tactic;
 mod time;
+mod trunc;
 mod udf;
 mod version;
 mod web;
@@ -84,6 +85,7 @@ pub fn register(registry: &mut dyn FunctionRegistry, networks: &Arc<Networks>) -
 
 fn add(registry: &mut dyn FunctionRegistry) -> datafusion::common::Result<()> {
     registry.register_udf(Arc::new(ScalarUDF::from(VersionNumber::default())))?;
+    registry.register_udf(Arc::new(ScalarUDF::from(trunc::DateTrunc::default())))?;
     // json_get*, json_as_text, json_contains, json_length, json_object_keys and the operators -> ->> ? #> #>>
     datafusion_functions_json::register_all(registry)?;
     for function in ours() {
