@@ -216,7 +216,7 @@ fn places(
         }
         let mut next = codes.iter();
         for place in 0..count {
-            let here = deepest == 0 || levels[place] == deepest;
+            let here = deepest == 0 || levels.get(place) == Some(&deepest);
             if here && next.next() == Some(&wanted) {
                 match found.last_mut() {
                     Some(last) if last.end == row + place => last.end += 1,
