@@ -33,6 +33,9 @@ const DAY_PULL: f64 = 20.0;
 const PRIOR_DAYS: f64 = 50.0;
 const PRIOR_RATE: f64 = 0.026;
 
+/// Actor-days at which the lake's own past and what is assumed before it weigh the same.
+const YOUNG_DAYS: f64 = 10.0;
+
 /// Share of the days on which an actor uses what it uses at all.
 const USE_RATE: f64 = 0.3;
 
@@ -155,6 +158,12 @@ impl Memory {
     /// Days from the first known one to a date.
     pub fn length_days(&self, date: NaiveDate) -> i64 {
         self.first.map_or(0, |first| (date - first).num_days())
+    }
+
+    /// How much the lake's past is worth, 0 (there is none) to nearly 1.
+    pub fn maturity(&self) -> f64 {
+        let days = self.group(None).days;
+        days / (days + YOUNG_DAYS)
     }
 
     /// What is known of an actor.

@@ -28,6 +28,12 @@ const DEED_PULL: f64 = 2.6;
 const CONTEXT_FLOOR: f64 = 3.6;
 const DEED_FLOOR: f64 = 6.2;
 
+/// The same where nothing is known yet: only what a call would do tells calls apart.
+const COLD_DEED_FLOOR: f64 = 3.0;
+
+/// How much the organization's past says of a newcomer: of one in an old lake less, as newcomers are many things.
+const NEWCOMER: f64 = 0.8;
+
 /// How much more an actor's own past may say than the organization's.
 const OWN_EXCESS: f64 = 6.0;
 
@@ -441,22 +447,24 @@ impl Scorer<'_> {
         let own = bits(memory.predictive(used, self.days, adoption, DEED_PULL));
         let around = bits(memory.day_rate(feature, value, self.peer, base));
         let known = trust(self.days);
-        let surprise = known * own.min(around + OWN_EXCESS) + (1.0 - known) * around * 0.8;
-        surprise.max(stranger * around * STRANGER_WEIGHT) - DEED_FLOOR
+        let old = memory.maturity();
+        let newcomer = around * (1.0 - old * (1.0 - NEWCOMER));
+        let surprise = known * own.min(around + OWN_EXCESS) + (1.0 - known) * newcomer;
+        let floor = old * DEED_FLOOR + (1.0 - old) * COLD_DEED_FLOOR;
+        surprise.max(stranger * around * STRANGER_WEIGHT) - floor
     }
 
     /// How far the unit's counts are beyond the actor's days.
     fn volumes(&self, counts: &DayCounts) -> Vec<(Signal, f64)> {
-        if self.days == 0.0 {
-            return Vec::new();
-        }
         let known = trust(self.days);
+        // of a newcomer, amounts say nothing; in a new lake everybody is one
+        let seen = if self.days > 0.0 { 1.0 } else { 1.0 - self.day.memory.maturity() };
         let usual = [
             (Signal::Calls, Count::Calls, Level { mean: 5.0, dispersion: 1.0 }, 3.0, known),
             (Signal::Apis, Count::Apis, Level { mean: 5.0, dispersion: 1.0 }, 3.0, known),
-            (Signal::Denied, Count::Denied, Level { mean: 0.3, dispersion: 2.0 }, 1.0, 1.0),
-            (Signal::Resources, Count::Resources, Level { mean: 1.0, dispersion: 1.5 }, 2.0, 1.0),
-            (Signal::Objects, Count::Objects, Level { mean: 1.0, dispersion: 2.0 }, 2.0, 1.0),
+            (Signal::Denied, Count::Denied, Level { mean: 0.3, dispersion: 2.0 }, 1.0, seen),
+            (Signal::Resources, Count::Resources, Level { mean: 1.0, dispersion: 1.5 }, 2.0, seen),
+            (Signal::Objects, Count::Objects, Level { mean: 1.0, dispersion: 2.0 }, 2.0, seen),
         ];
         let measure = |(signal, count, prior, floor, weight): (Signal, Count, Level, f64, f64)| {
             let level = self.day.memory.level(self.profile, count, prior);

@@ -157,6 +157,7 @@ const BINS_PER_BIT: f64 = 4.0;
 const PRIOR_DAYS: f64 = 15.0;
 const PRIOR_ANY: f64 = 0.2;
 const PRIOR_HALF: f64 = 2.7;
+const PRIOR_MOST: f64 = 30.0;
 
 /// Half a day of anything at all: what never happened is not impossible.
 const FLOOR: f64 = 0.4;
@@ -164,6 +165,7 @@ const FLOOR: f64 = 0.4;
 /// See [`Tail::p`]; small samples are not believed below.
 const BEYOND: f64 = 3.8;
 const BEYOND_FROM: f64 = 16.0;
+const MOST_BEYOND: f64 = 12.0;
 
 /// From here on a value is worth counting as "had any".
 pub const ANY: f64 = 1.0;
@@ -201,16 +203,18 @@ impl Tail {
     }
 
     /// Probability that an actor-day has at least this value: (days with at least it + prior) / (days + prior). Beyond
-    /// everything that was ever measured it halves with every [`BEYOND`] bits, as no number of days can tell.
+    /// everything that was ever measured it halves with every [`BEYOND`] bits, twelve times at most: the days cannot tell.
     pub fn p(&self, value: f64) -> f64 {
-        self.within(value) * 0.5f64.powf((value - self.most.max(BEYOND_FROM)).max(0.0) / BEYOND)
+        let beyond = (value - self.most.max(BEYOND_FROM)).max(0.0) / BEYOND;
+        self.within(value) * 0.5f64.powf(beyond.min(MOST_BEYOND))
     }
 
     fn within(&self, value: f64) -> f64 {
         let at = bin(value);
         let above = self.bins[at + 1..].iter().sum::<f64>() + self.bins[at] / 2.0;
-        let prior = PRIOR_DAYS * PRIOR_ANY * 0.5f64.powf(value / PRIOR_HALF);
-        (above + prior + FLOOR) / (self.days + PRIOR_DAYS + 1.0)
+        let prior = PRIOR_DAYS * PRIOR_ANY * 0.5f64.powf(value.min(PRIOR_MOST) / PRIOR_HALF);
+        let floor = FLOOR * self.days / (self.days + PRIOR_DAYS);
+        (above + prior + floor) / (self.days + PRIOR_DAYS + 1.0)
     }
 
     /// Share of the actor-days that had any.
@@ -261,7 +265,11 @@ impl Habit {
 
 /// Bits of a value for an actor: -log2 of its kind's tail, moved by the actor's habit.
 pub fn surprise(value: f64, tail: Option<&Tail>, habit: Option<&Habit>) -> f64 {
-    let (Some(tail), true) = (tail, value > 0.0) else { return 0.0 };
+    if value <= 0.0 {
+        return 0.0;
+    }
+    let nothing = Tail::default();
+    let tail = tail.unwrap_or(&nothing);
     let ratio = habit.copied().unwrap_or_default().ratio(tail.rate());
     bits((tail.p(value) * ratio).min(1.0))
 }
@@ -301,6 +309,7 @@ mod tests {
     #[test]
     fn nothing_is_no_surprise() {
         assert_eq!(surprise(0.0, Some(&Tail::default()), None), 0.0);
-        assert_eq!(surprise(5.0, None, None), 0.0);
+        let cold = surprise(8.0, None, None);
+        assert!(cold > surprise(4.0, None, None) && cold < 10.0, "{cold}");
     }
 }

@@ -109,7 +109,7 @@ pub fn rule_bits(rule: &str) -> f64 {
     match rule {
         rule if rule.starts_with("PenTest:") => 30.0,
         rule if rule.starts_with("Stealth:") => 20.0,
-        _ => 12.0,
+        _ => 4.0,
     }
 }
 
