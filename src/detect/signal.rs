@@ -203,7 +203,7 @@ impl Tail {
     }
 
     /// Probability that an actor-day has at least this value: (days with at least it + prior) / (days + prior). Beyond
-    /// everything that was ever measured it halves with every [`BEYOND`] bits, twelve times at most: the days cannot tell.
+    /// everything that was ever measured it halves with every few bits, twelve times at most: the days cannot tell.
     pub fn p(&self, value: f64) -> f64 {
         let beyond = (value - self.most.max(BEYOND_FROM)).max(0.0) / BEYOND;
         self.within(value) * 0.5f64.powf(beyond.min(MOST_BEYOND))
