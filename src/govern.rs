@@ -171,6 +171,18 @@ impl Governance {
         Ok(Self { feedback: read(lake, FEEDBACK).await?, suppressions: read(lake, SUPPRESSIONS).await? })
     }
 
+    /// Reads it for telling findings: where it cannot be read nothing is suppressed, and the words say why. A damaged
+    /// file must not silence an alert.
+    pub async fn load_or_tell_all(lake: &Lake) -> (Self, Option<String>) {
+        match Self::load(lake).await {
+            Ok(governance) => (governance, None),
+            Err(error) => {
+                tracing::error!("{error}; no finding is suppressed");
+                (Self::default(), Some(error.to_string()))
+            }
+        }
+    }
+
     /// Writes it back.
     ///
     /// # Errors

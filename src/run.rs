@@ -59,8 +59,9 @@ impl RunReport {
     pub fn is_partial(&self) -> bool {
         let ingest = self.ingest.as_ref().is_none_or(IngestReport::is_partial);
         let publish = self.publish.iter().any(|report| !report.failed.is_empty());
+        let detect = self.detect.as_ref().is_some_and(|report| !report.failures.is_empty());
         let verify = self.verify.as_ref().is_some_and(|report| !report.is_valid());
-        ingest || verify || publish || !self.failures.is_empty()
+        ingest || verify || detect || publish || !self.failures.is_empty()
     }
 
     /// Findings at or above a band.

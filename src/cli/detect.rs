@@ -21,7 +21,10 @@ pub async fn run(
     super::report::write(settings, &report)?;
     tell(&report);
     super::findings::print(&report.findings, format, &mut std::io::stdout()).await?;
-    Ok(status(&report.findings, args.fail_on))
+    match report.failures.is_empty() {
+        true => Ok(status(&report.findings, args.fail_on)),
+        false => Ok(ExitStatus::Failed),
+    }
 }
 
 /// Brings the baselines up to date.

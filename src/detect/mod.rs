@@ -107,6 +107,8 @@ pub struct DetectReport {
     pub written: u64,
     /// Findings that a suppression keeps from being told; they are in the table, too.
     pub suppressed: u64,
+    /// What failed without keeping findings from being told, in words.
+    pub failures: Vec<String>,
     /// Threshold and findings of each day.
     pub by_day: Vec<DayReport>,
     /// What bringing the baselines up to date did.
@@ -136,7 +138,8 @@ pub struct DayReport {
 pub async fn detect(lake: &Lake, options: &DetectOptions, now: DateTime<Utc>) -> Result<DetectReport> {
     let mut report = find(lake, options, now).await?;
     report.written = store::record(lake, &options.query, &report.findings, now).await?;
-    let governance = Governance::load(lake).await?;
+    let (governance, failure) = Governance::load_or_tell_all(lake).await;
+    report.failures.extend(failure);
     let all = report.findings.len();
     report.findings.retain(|finding| governance.suppression(finding).is_none());
     report.suppressed = (all - report.findings.len()) as u64;
@@ -161,6 +164,7 @@ pub async fn find(lake: &Lake, options: &DetectOptions, now: DateTime<Utc>) -> R
         threshold: 0.0,
         written: 0,
         suppressed: 0,
+        failures: Vec::new(),
         by_day: Vec::new(),
         train: TrainReport::default(),
         findings: Vec::new(),

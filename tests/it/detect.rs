@@ -113,6 +113,11 @@ fn suppressions_are_governed_and_never_hide_what_was_confirmed() {
     assert!(listed.stdout.contains(&id) && listed.stdout.contains("holds"), "{}", listed.stdout);
     run(&world, "suppress", &["remove", &id]).expect(0);
     run(&world, "suppress", &["remove", &id]).expect(64);
+    let kept = world.path("d/lake/governance/suppressions.json");
+    std::fs::write(&kept, "{broken").expect("written");
+    let ended = run(&world, "detect", &[&DAY[..], &["-o", "ndjson"]].concat()).expect(2);
+    assert!(ended.stderr.contains("suppressions.json") && ended.stdout.lines().count() == before, "{}", ended.stderr);
+    std::fs::write(&kept, "[]").expect("written");
     let none = run(&world, "tune", &[]).expect(0);
     assert!(none.stderr.contains("nothing to propose"), "{}", none.stderr);
 }

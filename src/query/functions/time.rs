@@ -19,15 +19,8 @@ use super::format::{self, Style};
 use super::udf::{Call, Function, Returns};
 
 pub(super) fn functions() -> Vec<Function> {
-    let entry = |name, syntax, arguments, returns, run, about| Function {
-        name,
-        syntax,
-        about,
-        origin: Origin::Trino,
-        arguments,
-        returns,
-        run,
-        simplify: None,
+    let entry = |name, syntax, arguments, returns, run, about| {
+        Function::new(Origin::Trino, name, syntax, arguments, returns, run, about)
     };
     let instant = Returns::Always(crate::schema::timestamp);
     let int = Returns::Always(|| DataType::Int64);

@@ -50,6 +50,21 @@ pub(super) struct Function {
     pub simplify: Option<Simplify>,
 }
 
+impl Function {
+    /// A function that is not simplified before it runs.
+    pub(super) fn new(
+        origin: Origin,
+        name: &'static str,
+        syntax: &'static str,
+        arguments: (usize, usize),
+        returns: Returns,
+        run: fn(&Call) -> Result<ArrayRef>,
+        about: &'static str,
+    ) -> Self {
+        Self { name, syntax, about, origin, arguments, returns, run, simplify: None }
+    }
+}
+
 /// The same with what DataFusion asks for.
 pub(super) struct Udf {
     function: Function,

@@ -16,15 +16,8 @@ use super::Origin;
 use super::udf::{Call, Function, Returns};
 
 pub(super) fn functions() -> Vec<Function> {
-    let entry = |name, syntax, arguments, returns, run, about| Function {
-        name,
-        syntax,
-        about,
-        origin: Origin::Trino,
-        arguments,
-        returns,
-        run,
-        simplify: None,
+    let entry = |name, syntax, arguments, returns, run, about| {
+        Function::new(Origin::Trino, name, syntax, arguments, returns, run, about)
     };
     let text = Returns::Always(|| DataType::Utf8View);
     vec![

@@ -112,15 +112,8 @@ fn parts(text: &str) -> Vec<&str> {
 }
 
 pub(super) fn functions() -> Vec<Function> {
-    let entry = |name, syntax, arguments, returns, run, about| Function {
-        name,
-        syntax,
-        about,
-        origin: Origin::Trino,
-        arguments,
-        returns,
-        run,
-        simplify: None,
+    let entry = |name, syntax, arguments, returns, run, about| {
+        Function::new(Origin::Trino, name, syntax, arguments, returns, run, about)
     };
     vec![
         entry(

@@ -50,15 +50,8 @@ fn text_list() -> DataType {
 
 /// All functions on JSON.
 pub(super) fn functions() -> Vec<Function> {
-    let entry = |name, syntax, arguments, returns, run, about| Function {
-        name,
-        syntax,
-        about,
-        origin: Origin::Trino,
-        arguments,
-        returns,
-        run,
-        simplify: None,
+    let entry = |name, syntax, arguments, returns, run, about| {
+        Function::new(Origin::Trino, name, syntax, arguments, returns, run, about)
     };
     let text = Returns::Always(text_type);
     let bool = Returns::Always(|| DataType::Boolean);
@@ -155,15 +148,8 @@ pub(super) fn functions() -> Vec<Function> {
 /// The helpers of GuardDuty's custom detection rules. AWS documents names and arguments; what is not said there is as
 /// Hive has it (`get_json_object`) or as the name says.
 fn guardduty() -> Vec<Function> {
-    let entry = |name, syntax, arguments, returns, run, about| Function {
-        name,
-        syntax,
-        about,
-        origin: Origin::GuardDuty,
-        arguments,
-        returns,
-        run,
-        simplify: None,
+    let entry = |name, syntax, arguments, returns, run, about| {
+        Function::new(Origin::GuardDuty, name, syntax, arguments, returns, run, about)
     };
     vec![
         entry(
