@@ -61,6 +61,12 @@ pub struct GlobalArgs {
     /// AWS's networks, for source_kind: its ip-ranges.json
     #[arg(long, global = true, env = "TRAILHOUND_AWS_IP_RANGES", value_name = "FILE")]
     pub aws_ip_ranges: Option<PathBuf>,
+    /// Addresses of attackers, for source_list and the MaliciousIPCaller findings: one address or network a line, # comments
+    #[arg(long, global = true, env = "TRAILHOUND_THREAT_LIST", value_name = "FILE")]
+    pub threat_list: Option<PathBuf>,
+    /// Exits of Tor, for source_list and the TorIPCaller findings; the same form (check.torproject.org/torbulkexitlist)
+    #[arg(long, global = true, env = "TRAILHOUND_TOR_LIST", value_name = "FILE")]
+    pub tor_list: Option<PathBuf>,
     /// Write the run's report there, as JSON
     #[arg(long, global = true, env = "TRAILHOUND_REPORT", value_name = "FILE")]
     pub report: Option<PathBuf>,

@@ -29,6 +29,10 @@ pub struct FileConfig {
     pub asn_db: Option<PathBuf>,
     /// `--aws-ip-ranges`
     pub aws_ip_ranges: Option<PathBuf>,
+    /// `--threat-list`
+    pub threat_list: Option<PathBuf>,
+    /// `--tor-list`
+    pub tor_list: Option<PathBuf>,
     /// `--budget`, as a number of alerts a day
     pub budget: Option<f64>,
     /// `--log-format`

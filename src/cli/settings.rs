@@ -22,6 +22,7 @@ use super::args::{
     SelectArgs, VacuumArgs, VerifyArgs,
 };
 use super::config::FileConfig;
+use super::networks::NetworkFiles;
 
 /// Memory for buffers and caches unless configured otherwise, in bytes.
 const DEFAULT_MEMORY: u64 = 512 << 20;
@@ -43,8 +44,7 @@ pub struct Settings {
     pub memory_limit: u64,
     /// What the user's files tell of addresses.
     networks: Option<Arc<Networks>>,
-    asn_db: Option<PathBuf>,
-    aws_ip_ranges: Option<PathBuf>,
+    network_files: NetworkFiles,
     /// Where the run's report goes.
     pub report: Option<PathBuf>,
     /// Form of the diagnostics.
@@ -78,8 +78,12 @@ impl Settings {
             threads,
             memory_limit: args.memory_limit.or(file.memory_limit).map_or(DEFAULT_MEMORY, |size| size.0),
             networks: None,
-            asn_db: args.asn_db.or_else(|| file.asn_db.clone()),
-            aws_ip_ranges: args.aws_ip_ranges.or_else(|| file.aws_ip_ranges.clone()),
+            network_files: NetworkFiles {
+                asn_db: args.asn_db.or_else(|| file.asn_db.clone()),
+                aws_ip_ranges: args.aws_ip_ranges.or_else(|| file.aws_ip_ranges.clone()),
+                threat_list: args.threat_list.or_else(|| file.threat_list.clone()),
+                tor_list: args.tor_list.or_else(|| file.tor_list.clone()),
+            },
             report: args.report,
             log_format: args.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
             log: args.log,
@@ -92,7 +96,7 @@ impl Settings {
     /// # Errors
     /// As [`super::networks::load`].
     pub fn load_networks(&mut self) -> Result<()> {
-        self.networks = super::networks::load(self.asn_db.as_deref(), self.aws_ip_ranges.as_deref())?;
+        self.networks = super::networks::load(&self.network_files)?;
         Ok(())
     }
 

@@ -235,6 +235,62 @@ fn account_in(text: &str) -> Option<&str> {
     Some(text).filter(is_account)
 }
 
+/// Whom the parameters of a bucket's policy or list of grants let in: `everybody`, every AWS account (`aws`), or the empty
+/// text. A statement that denies, or allows under a condition, lets nobody in.
+pub fn public_grant(parameters: &str) -> &'static str {
+    let Ok(Value::Object(members)) = serde_json::from_str::<Value>(parameters) else { return "" };
+    let policies = members.iter().filter(|(key, _)| POLICIES.contains(&key.as_str())).map(|(_, value)| value);
+    let opened = policies.flat_map(|policy| statements(policy)).any(|statement| lets_everybody(&statement));
+    let is_list = |key: &str| key.starts_with("x-amz-") || key == "acl" || key == "AccessControlPolicy";
+    let lists: Vec<&Value> = members.iter().filter(|(key, _)| is_list(key)).map(|(_, value)| value).collect();
+    let grants = |marks: &[&str]| lists.iter().any(|list| holds(list, marks, 0));
+    match () {
+        () if opened || grants(&["/groups/global/AllUsers", "public-read"]) => "everybody",
+        () if grants(&["/groups/global/AuthenticatedUsers", "authenticated-read"]) => "aws",
+        () => "",
+    }
+}
+
+/// Parameters that hold a policy, as CloudTrail writes them.
+const POLICIES: [&str; 2] = ["bucketPolicy", "policy"];
+
+/// A policy's statements; it may be a text, and one statement may stand without brackets.
+fn statements(policy: &Value) -> Vec<Value> {
+    let inner = policy.as_str().and_then(|text| serde_json::from_str(text).ok());
+    match inner.as_ref().unwrap_or(policy).get("Statement") {
+        Some(Value::Array(all)) => all.clone(),
+        Some(one) => vec![one.clone()],
+        None => Vec::new(),
+    }
+}
+
+fn lets_everybody(statement: &Value) -> bool {
+    let every = |value: &Value| match value {
+        Value::Array(all) => all.iter().any(|one| one == "*"),
+        one => one == "*",
+    };
+    let principal = statement.get("Principal");
+    let named = principal.is_some_and(|who| every(who) || who.get("AWS").is_some_and(every));
+    let conditioned = statement.get("Condition").and_then(Value::as_object).is_some_and(|all| !all.is_empty());
+    statement.get("Effect").is_some_and(|effect| effect == "Allow")
+        && (named || statement.get("NotPrincipal").is_some())
+        && !conditioned
+}
+
+/// Whether a text within begins or ends with, or grants to, one of the marks.
+fn holds(value: &Value, marks: &[&str], depth: usize) -> bool {
+    match value {
+        _ if depth > DEPTH => false,
+        Value::Object(members) => members.values().any(|value| holds(value, marks, depth + 1)),
+        Value::Array(items) => items.iter().any(|item| holds(item, marks, depth + 1)),
+        Value::String(text) => marks.iter().any(|mark| match mark.strip_prefix('/') {
+            Some(group) => text.contains(&format!("acs.amazonaws.com/{group}")),
+            None => text.starts_with(mark),
+        }),
+        _ => false,
+    }
+}
+
 /// Most characters of a resource's name.
 const NAME_LIMIT: usize = 90;
 
@@ -342,6 +398,42 @@ mod tests {
         }
         let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
         assert_eq!(of("x:Y", &deep), "");
+    }
+
+    #[test]
+    fn who_is_let_in_by_policy_or_grant() {
+        let policy = |text: &str| {
+            public_grant(&format!(r#"{{"bucketName":"public-read","bucketPolicy":{{"Statement":{text}}}}}"#))
+        };
+        let allow = r#"{"Effect":"Allow","Principal":"*","Action":"s3:GetObject"}"#;
+        let deny =
+            r#"{"Effect":"Deny","Principal":"*","Action":"s3:*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}"#;
+        assert_eq!(policy(allow), "everybody");
+        assert_eq!(policy(&format!("[{deny},{allow}]")), "everybody");
+        assert_eq!(policy(r#"[{"Effect":"Allow","Principal":{"AWS":["arn:aws:iam::1:root","*"]}}]"#), "everybody");
+        assert_eq!(policy(r#"{"Effect":"Allow","NotPrincipal":{"AWS":"arn:aws:iam::1:root"}}"#), "everybody");
+        assert_eq!(policy(deny), "");
+        assert_eq!(
+            policy(r#"{"Effect":"Allow","Principal":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-a"}}}"#),
+            ""
+        );
+        assert_eq!(policy(r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"}}"#), "");
+        let grant = |group: &str| {
+            let uri = format!("http://acs.amazonaws.com/groups/global/{group}");
+            public_grant(&format!(
+                r#"{{"AccessControlPolicy":{{"AccessControlList":{{"Grant":[{{"Grantee":{{"URI":"{uri}"}}}}]}}}}}}"#
+            ))
+        };
+        assert_eq!((grant("AllUsers"), grant("AuthenticatedUsers")), ("everybody", "aws"));
+        assert_eq!(public_grant(r#"{"x-amz-acl":["public-read-write"]}"#), "everybody");
+        assert_eq!(public_grant(r#"{"x-amz-acl":["authenticated-read"]}"#), "aws");
+        assert_eq!(
+            public_grant(r#"{"x-amz-grant-read":["uri=\"http://acs.amazonaws.com/groups/global/AllUsers\""]}"#),
+            "everybody"
+        );
+        for nobody in [r#"{"x-amz-acl":["private"]}"#, r#"{"policy":""}"#, "", "[]", "{broken", r#"{"omitted":true}"#] {
+            assert_eq!(public_grant(nobody), "", "{nobody}");
+        }
     }
 
     #[test]

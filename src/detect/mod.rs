@@ -18,6 +18,7 @@ pub mod place;
 pub mod playbook;
 pub mod reference;
 mod rows;
+pub mod rule;
 pub mod score;
 pub mod shape;
 pub mod signal;
@@ -44,9 +45,9 @@ use crate::train::TrainReport;
 
 use self::cell::Cell;
 use self::explain::Explainer;
-use self::names::Name;
+use self::rule::{Hits, RuleHit};
 use self::story::{Ruled, Story};
-use self::verdict::{Case, RuleHit, rule_bits};
+use self::verdict::Case;
 use self::walk::{ScoredDay, Walk, midnight_after};
 use self::workspace::Window;
 
@@ -229,9 +230,9 @@ async fn detect_day(
         Bar::Budget(per_day) => walk.memory.threshold(per_day).unwrap_or(COLD_SCORE),
     };
     let stories = walk.stories(window, &day, &ruled).await?;
-    let is_finding = |story: &&Story| {
-        story.score >= threshold || story.members.iter().any(|at| ruled.contains_key(&day.scores[*at].profile))
-    };
+    let is_named =
+        |at: &usize| hits.get(&day.scores[*at].profile).is_some_and(|hits| hits.iter().any(|hit| hit.succeeded));
+    let is_finding = |story: &&Story| story.score >= threshold || story.members.iter().any(is_named);
     let told: Vec<&Story> = stories.iter().filter(is_finding).collect();
     report.actor_days += day.scores.len() as u64;
     report.baseline_days = walk.memory.length_days(window.date).max(0) as u64;
@@ -248,12 +249,8 @@ async fn detect_day(
 }
 
 /// Bits of the rules that each profile hit, each rule once.
-fn ruled(hits: &BTreeMap<Name, Vec<RuleHit>>) -> Ruled {
-    let bits = |hits: &Vec<RuleHit>| {
-        let rules: BTreeSet<&str> = hits.iter().map(|hit| hit.rule.as_str()).collect();
-        rules.into_iter().map(rule_bits).sum()
-    };
-    hits.iter().map(|(profile, hits)| (*profile, bits(hits))).collect()
+fn ruled(hits: &Hits) -> Ruled {
+    hits.iter().map(|(profile, hits)| (*profile, rule::worth(hits).values().sum())).collect()
 }
 
 /// The findings of stories, with their events.
@@ -261,7 +258,7 @@ async fn tell(
     walk: &Walk<'_>,
     window: Window,
     day: &ScoredDay,
-    hits: &BTreeMap<Name, Vec<RuleHit>>,
+    hits: &Hits,
     ruled: &Ruled,
     stories: &[&Story],
     version: &str,
@@ -270,7 +267,7 @@ async fn tell(
     let mut flagged: Vec<(i64, &Cell, i64)> = Vec::new();
     for (number, story) in stories.iter().enumerate() {
         let mut weights = scene.evidence(story);
-        add_rules(walk, day, hits, story, &mut weights);
+        add_rules(day, hits, story, &mut weights);
         flagged.extend(weights.into_iter().map(|(at, millibits)| (number as i64, &day.cells[at], millibits)));
     }
     if flagged.is_empty() {
@@ -279,7 +276,7 @@ async fn tell(
     let evidence = walk.workspace.evidence(window, &flagged, &walk.names).await?;
     let finding = |(number, story): (usize, &&Story)| {
         let members: Vec<_> = story.members.iter().map(|at| &day.scores[*at]).collect();
-        let rules = members.iter().filter_map(|score| hits.get(&score.profile)).flatten().cloned().collect();
+        let rules = members.iter().filter_map(|score| hits.get(&score.profile)).flatten().copied().collect();
         let explainer = Explainer { memory: &walk.memory, names: &walk.names, date: window.date };
         let case = Case { members, score: story.score, rules, explainer, model_version: version };
         verdict::finding(&case, evidence.get(&(number as i64))?)
@@ -288,23 +285,17 @@ async fn tell(
 }
 
 /// The cells that rules name carry the story, too; where a rule is most of it, they alone do.
-fn add_rules(
-    walk: &Walk<'_>,
-    day: &ScoredDay,
-    hits: &BTreeMap<Name, Vec<RuleHit>>,
-    story: &Story,
-    weights: &mut BTreeMap<usize, i64>,
-) {
+fn add_rules(day: &ScoredDay, hits: &Hits, story: &Story, weights: &mut BTreeMap<usize, i64>) {
     for score in story.members.iter().map(|at| &day.scores[*at]) {
         let Some(hits) = hits.get(&score.profile) else { continue };
-        let bits: f64 = hits.iter().map(|hit| rule_bits(&hit.rule)).fold(0.0, f64::max);
         if score.best.score < story::LEAST_SCORE {
             weights.retain(|at, _| day.cells[*at].profile != score.profile);
         }
-        let named =
-            |cell: &Cell| cell.profile == score.profile && hits.iter().any(|hit| hit.api == walk.names.text(cell.api));
-        for (at, _) in day.cells.iter().enumerate().filter(|(_, cell)| named(cell)) {
-            *weights.entry(at).or_default() += (bits * 1000.0) as i64;
+        for (at, cell) in day.cells.iter().enumerate().filter(|(_, cell)| cell.profile == score.profile) {
+            let bits = hits.iter().filter(|hit| hit.is_of(cell)).map(RuleHit::bits).fold(0.0, f64::max);
+            if bits > 0.0 {
+                *weights.entry(at).or_default() += (bits * 1000.0) as i64;
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Owns: type, severity, words, evidence and the SQL that returns it. Refuses: statistics and I/O.
 //! Invariant: the finding depends on its evidence only, and `sql` returns exactly that evidence.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -14,6 +15,7 @@ use super::explain::{Beside, Explainer, words};
 use super::names::Names;
 use super::playbook::next_steps;
 use super::rows::{Numbers, Texts};
+use super::rule::{self, Rule, RuleHit};
 use super::score::{ActorScore, Scored};
 use super::tactic::{Intent, intent};
 use crate::error::Result;
@@ -24,6 +26,9 @@ pub const EVENT_LIMIT: usize = 200;
 
 /// Events listed of one cell at most: like calls of one hour say the same.
 pub const CELL_LIMIT: usize = 20;
+
+/// Calls of a rule that its factor names.
+const NAMED_CALLS: usize = 5;
 
 /// Name of this detector in the ids of its findings.
 const DETECTOR: &str = "behavior/2";
@@ -93,33 +98,13 @@ pub fn read_evidence(batches: &[RecordBatch]) -> Result<BTreeMap<i64, Vec<Eviden
     Ok(out)
 }
 
-/// A rule that the story's actors hit.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RuleHit {
-    /// Finding type of the rule.
-    pub rule: String,
-    /// API called.
-    pub api: String,
-    /// Calls.
-    pub calls: i64,
-}
-
-/// Bits of a rule: what a hit is worth beside statistics. Not learned; a hit always makes a finding.
-pub fn rule_bits(rule: &str) -> f64 {
-    match rule {
-        rule if rule.starts_with("PenTest:") => 30.0,
-        rule if rule.starts_with("Stealth:") => 20.0,
-        _ => 4.0,
-    }
-}
-
 /// What a finding is made from.
 pub struct Case<'a> {
     /// The story's members, the most unusual one first.
     pub members: Vec<&'a ActorScore>,
     /// The story's score.
     pub score: f64,
-    /// Rules hit.
+    /// What rules name.
     pub rules: Vec<RuleHit>,
     /// What looks up the numbers.
     pub explainer: Explainer<'a>,
@@ -133,10 +118,9 @@ pub fn finding(case: &Case<'_>, evidence: &[Evidence]) -> Option<Finding> {
     let root = case.members.first()?;
     let names = case.explainer.names;
     let primary = primary(evidence)?;
-    let bits = |rule: &RuleHit| rule_bits(&rule.rule);
-    let rule = case.rules.iter().find(|hit| bits(hit) * 2.0 >= case.score);
     let purpose = intent(&primary.api);
-    let finding_type = rule.map_or(purpose.tactic.finding_type(), |hit| &hit.rule).to_owned();
+    let rule = leading_rule(case, purpose);
+    let finding_type = rule.map_or(purpose.tactic.finding_type(), |rule| &rule.finding_type).to_owned();
     let severity = severity(rule, purpose, case.score, evidence);
     let actor = most_common(evidence.iter().map(|event| event.actor.as_str()));
     let account = most_common(evidence.iter().map(|event| event.account.as_str()));
@@ -180,15 +164,14 @@ fn account_of(root: &ActorScore, names: &Names, account: &str) -> super::names::
 /// Reasons beside the root's signals: rules, and the others in the story.
 fn beside(case: &Case<'_>) -> Vec<Beside> {
     let mut reasons: Vec<Beside> = Vec::new();
-    let mut by_rule: BTreeMap<&str, Vec<&RuleHit>> = BTreeMap::new();
-    case.rules.iter().for_each(|hit| by_rule.entry(&hit.rule).or_default().push(hit));
-    for (rule, hits) in by_rule {
-        let seen: Vec<String> = hits.iter().map(|hit| format!("{} ({} calls)", hit.api, hit.calls)).collect();
+    for (place, bits) in rule::worth(&case.rules) {
+        let rule = &rule::RULES[place];
+        let hits = case.rules.iter().filter(|hit| std::ptr::eq(hit.rule(), rule));
         reasons.push(Beside {
-            name: rule.to_owned(),
-            observed: seen.join(", "),
-            expected: "never; this is reported whatever the past".to_owned(),
-            bits: rule_bits(rule),
+            name: rule.finding_type.clone(),
+            observed: named_calls(hits, case.explainer.names),
+            expected: format!("{}; this is told whatever the past", rule.expected),
+            bits,
         });
     }
     let told: f64 = reasons.iter().map(|reason| reason.bits).sum::<f64>() + case.members[0].best.score;
@@ -204,6 +187,37 @@ fn beside(case: &Case<'_>) -> Vec<Beside> {
     reasons
 }
 
+/// The calls that a rule names, by API and address, the most frequent first: `iam:ListUsers from 192.0.2.1 (3 calls)`.
+fn named_calls<'h>(hits: impl Iterator<Item = &'h RuleHit>, names: &Names) -> String {
+    let mut calls: BTreeMap<(&str, &str, bool), i64> = BTreeMap::new();
+    for hit in hits {
+        *calls.entry((names.text(hit.api), names.text(hit.address), hit.succeeded)).or_default() += hit.calls;
+    }
+    let mut sorted: Vec<_> = calls.into_iter().collect();
+    sorted.sort_by_key(|(key, calls)| (std::cmp::Reverse(*calls), *key));
+    let one = |((api, address, succeeded), calls): &((&str, &str, bool), i64)| {
+        let (calls_word, failed) =
+            (if *calls == 1 { "call" } else { "calls" }, if *succeeded { "" } else { ", failed" });
+        format!("{api} from {address} ({calls} {calls_word}{failed})")
+    };
+    let shown: Vec<String> = sorted.iter().take(NAMED_CALLS).map(one).collect();
+    let more = sorted.len().saturating_sub(NAMED_CALLS);
+    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+}
+
+/// The rule that the finding is named after: the gravest of those that are at least half of the score, or graver than what
+/// the calls are for. What only failed is named after a rule where there is nothing else.
+fn leading_rule(case: &Case<'_>, purpose: Intent) -> Option<&'static Rule> {
+    let leads = |hit: &&RuleHit| {
+        let graver = hit.succeeded && hit.rule().severity > purpose.tactic.base_severity();
+        graver || hit.bits() * 2.0 >= case.score
+    };
+    let rank = |hit: &&RuleHit| (hit.rule().severity, hit.bits());
+    let hits = case.rules.iter().filter(leads);
+    hits.max_by(|a, b| rank(a).partial_cmp(&rank(b)).unwrap_or(Ordering::Equal).then_with(|| b.cmp(a)))
+        .map(RuleHit::rule)
+}
+
 /// The event that decides the tactic: the most at stake and the most surprising API; ties go to the earliest.
 fn primary(evidence: &[Evidence]) -> Option<&Evidence> {
     let rank = |event: &Evidence| {
@@ -214,12 +228,8 @@ fn primary(evidence: &[Evidence]) -> Option<&Evidence> {
 }
 
 /// GuardDuty's default of the type, up to 1.9 more with the score, less where nothing succeeded.
-fn severity(rule: Option<&RuleHit>, purpose: Intent, score: f64, evidence: &[Evidence]) -> f64 {
-    let base = match rule.map(|hit| hit.rule.as_str()) {
-        Some(name) if name.starts_with("PenTest:") => 5.0,
-        Some(_) => 2.0,
-        None => purpose.tactic.base_severity(),
-    };
+fn severity(rule: Option<&Rule>, purpose: Intent, score: f64, evidence: &[Evidence]) -> f64 {
+    let base = rule.map_or(purpose.tactic.base_severity(), |rule| rule.severity);
     let grown = base + 1.9 * (1.0 - (-score / 60.0).exp());
     let failed = evidence.iter().all(|event| event.outcome != "success");
     let severity: f64 = if failed { grown - 2.0 } else { grown };

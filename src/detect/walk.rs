@@ -75,7 +75,8 @@ impl<'a> Walk<'a> {
         let snapshots = [lake.snapshot(&schema::EVENTS).await?, lake.snapshot(&schema::BASELINES).await?];
         let mut dates = dates(&snapshots[0]);
         dates.retain(|date, _| *date <= now.date_naive());
-        let workspace = Workspace::new(query::session(&snapshots, options)?);
+        let knows_aws = options.networks.as_ref().is_some_and(|networks| networks.knows_aws());
+        let workspace = Workspace::new(query::session(&snapshots, options)?, knows_aws);
         let trained = workspace.trained_rows().await?;
         let places = Places::new(Some(locator(options)));
         let (names, memory, updated) = (Names::default(), Memory::default(), Updated::default());

@@ -13,15 +13,16 @@ use datafusion::prelude::SessionContext;
 
 use super::cell::Cell;
 use super::counts::{Count, DayCounts};
-use super::effect::SEPARATOR;
+use super::effect::{self, SEPARATOR};
 use super::feature::{self, Feature};
 use super::memory::{ActorDay, DayRecord, FactRow};
 use super::names::{Name, Names};
 use super::place::Places;
 use super::rows::{Numbers, Texts};
+use super::rule::{self, Hits, RuleHit};
 use super::signal::Signal;
 use super::story::Makers;
-use super::verdict::{CELL_LIMIT, EVENT_LIMIT, Evidence, RuleHit, read_evidence};
+use super::verdict::{CELL_LIMIT, EVENT_LIMIT, Evidence, read_evidence};
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::collect;
 use crate::schema;
@@ -37,6 +38,7 @@ const STORY: &str = "_story";
 /// The session of a training or scoring run.
 pub struct Workspace {
     ctx: SessionContext,
+    knows_aws: bool,
 }
 
 /// One day's part of the lake: a date, the instant up to which it is scored, and when that was known.
@@ -51,11 +53,12 @@ pub struct Window {
 }
 
 impl Workspace {
-    /// Takes a session that has `events` and `baselines`.
-    pub fn new(ctx: SessionContext) -> Self {
+    /// Takes a session that has `events` and `baselines`; `knows_aws` says whether it can tell AWS's networks from others.
+    pub fn new(ctx: SessionContext, knows_aws: bool) -> Self {
         feature::functions().into_iter().for_each(|function| ctx.register_udf(function));
         ctx.register_udf(feature::unary("delivered_of", |object| delivered(object).to_owned()));
-        Self { ctx }
+        ctx.register_udf(feature::unary("public_grant_of", |parameters| effect::public_grant(parameters).to_owned()));
+        Self { ctx, knows_aws }
     }
 
     /// The cells of a window.
@@ -118,15 +121,11 @@ impl Workspace {
     ///
     /// # Errors
     /// Whatever reading the lake gives.
-    pub async fn rules(&self, window: Window, names: &mut Names) -> Result<BTreeMap<Name, Vec<RuleHit>>> {
-        let mut hits: BTreeMap<Name, Vec<RuleHit>> = BTreeMap::new();
-        for batch in collect(&self.ctx, &in_window(include_str!("sql/rules.sql"), window)).await? {
-            let text = |name| Texts::of(&batch, name);
-            let (profile, rule, api) = (text("profile")?, text("rule")?, text("api")?);
-            let calls = Numbers::of(&batch, "calls")?;
-            for row in 0..batch.num_rows() {
-                let hit = RuleHit { rule: rule.at(row).to_owned(), api: api.at(row).to_owned(), calls: calls.at(row) };
-                hits.entry(names.of(profile.at(row))).or_default().push(hit);
+    pub async fn rules(&self, window: Window, names: &mut Names) -> Result<Hits> {
+        let mut hits = Hits::new();
+        for sql in rule::queries(self.knows_aws) {
+            for batch in collect(&self.ctx, &in_window(&sql, window)).await? {
+                read_hits(&batch, names, &mut hits)?;
             }
         }
         Ok(hits)
@@ -236,6 +235,20 @@ fn read_cells(batch: &RecordBatch, names: &mut Names, places: &mut Places, cells
             last: last.instant(row),
             calls: calls.at(row),
         });
+    }
+    Ok(())
+}
+
+fn read_hits(batch: &RecordBatch, names: &mut Names, hits: &mut Hits) -> Result<()> {
+    let text = |name| Texts::of(batch, name);
+    let (profile, rules, api, key) = (text("profile")?, text("rules")?, text("api")?, text("access_key")?);
+    let (account, address, outcome) = (text("account")?, text("address")?, text("outcome")?);
+    let calls = Numbers::of(batch, "calls")?;
+    for row in 0..batch.num_rows() {
+        let parts = [api.at(row), key.at(row), account.at(row), address.at(row), outcome.at(row)];
+        let found = rules.at(row).split(' ').filter_map(|rule| RuleHit::of(rule, parts, calls.at(row), names));
+        let found: Vec<RuleHit> = found.collect();
+        hits.entry(names.of(profile.at(row))).or_default().extend(found);
     }
     Ok(())
 }

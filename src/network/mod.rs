@@ -2,11 +2,13 @@
 //!
 //! Owns: the kind of a source (`source_kind`), its country, its AS number and organization. The country comes from the
 //! registries' own statistics, which are part of the program (the country a network is registered in, not where it is
-//! used); AS numbers from a file that the user has, as no free one may be shipped; AWS's networks from AWS's own list.
+//! used); AS numbers from a file that the user has, as no free one may be shipped; AWS's networks from AWS's own list; and which
+//! addresses are on the user's own lists.
 //! Refuses: to guess; what no source tells is absent.
 
 mod asn;
 mod aws;
+mod list;
 mod ranges;
 
 use std::net::IpAddr;
@@ -14,6 +16,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use asn::AsnTable;
+pub use list::List;
 use ranges::Ranges;
 
 /// Most bytes of a file of networks (the largest free one has about 100 MB).
@@ -86,6 +89,7 @@ pub struct Source {
 pub struct Networks {
     asn: Option<AsnTable>,
     aws: Option<Ranges<()>>,
+    lists: [Option<Ranges<()>>; List::ALL.len()],
 }
 
 impl Networks {
@@ -107,6 +111,32 @@ impl Networks {
     pub fn read_aws(&mut self, bytes: &[u8]) -> Result<()> {
         self.aws = Some(aws::read(bytes)?);
         Ok(())
+    }
+
+    /// Takes a list of addresses, see `list` for its form. Answers how many lines could not be read.
+    ///
+    /// # Errors
+    /// `BadInput` where nothing of it can be read.
+    pub fn read_list(&mut self, list: List, bytes: &[u8]) -> Result<usize> {
+        let (ranges, unread) = list::read(bytes)?;
+        self.lists[list as usize] = Some(ranges);
+        Ok(unread)
+    }
+
+    /// The list that an address is on.
+    pub fn listed(&self, address: &str) -> Option<List> {
+        if self.lists.iter().all(Option::is_none) {
+            return None;
+        }
+        let address = parse(address)?;
+        let holds =
+            |list: &List| self.lists[*list as usize].as_ref().is_some_and(|ranges| ranges.get(address).is_some());
+        List::ALL.into_iter().find(holds)
+    }
+
+    /// Whether AWS's own networks can be told from others.
+    pub fn knows_aws(&self) -> bool {
+        self.aws.is_some() || self.asn.is_some()
     }
 
     /// What is known of a source: the text of `sourceIPAddress` and of `vpcEndpointId`.
@@ -224,6 +254,17 @@ mod tests {
         assert_eq!(Networks::default().look_up("10.0.0.1", None).country, None);
         assert_eq!(Country::parse("zz"), None);
         assert_eq!(Country::parse("Germany"), None);
+    }
+
+    #[test]
+    fn an_address_on_both_lists_is_a_threat() {
+        let mut networks = Networks::default();
+        assert_eq!(networks.listed("8.8.8.8"), None);
+        networks.read_list(List::Tor, b"8.8.8.8\n9.9.9.9\n").unwrap();
+        networks.read_list(List::Threat, b"8.8.8.0/24\n").unwrap();
+        assert_eq!(networks.listed("8.8.8.8"), Some(List::Threat));
+        assert_eq!(networks.listed("9.9.9.9, 10.0.0.1"), Some(List::Tor));
+        assert_eq!(networks.listed("ec2.amazonaws.com"), None);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod listing;
 mod publish;
 mod queries;
 mod queue;
+mod rules;
 mod run;
 mod shell;
 mod sink;

@@ -1,26 +1,24 @@
--- Events that are findings by themselves, of the kinds that GuardDuty raises from CloudTrail alone.
+-- Calls that a rule over single events names (`rules.toml`); `rules` are the types, separated by blanks.
 WITH day AS (
-  SELECT *, profile_of(actor) AS profile, api_of(eventsource, eventname) AS api, lower(useragent) AS agent
+  SELECT *,
+    coalesce(eventsource = 's3.amazonaws.com' AND eventcategory = 'Data', false) AS s3_data,
+    source_list(sourceipaddress) AS listed
   FROM events
   WHERE actor IS NOT NULL AND event_date = DATE '{date}' AND eventtime < TIMESTAMP '{before}' AND {delivered}
 ),
 marked AS (
-  SELECT *,
-    CASE
-      WHEN agent LIKE '%kali%' THEN 'PenTest:IAMUser/KaliLinux'
-      WHEN agent LIKE '%parrot%' THEN 'PenTest:IAMUser/ParrotLinux'
-      WHEN agent LIKE '%pentoo%' THEN 'PenTest:IAMUser/PentooLinux'
-      WHEN outcome = 'success' AND api IN ('cloudtrail:StopLogging', 'cloudtrail:DeleteTrail')
-        THEN 'Stealth:IAMUser/CloudTrailLoggingDisabled'
-      WHEN outcome = 'success' AND api IN ('iam:UpdateAccountPasswordPolicy', 'iam:DeleteAccountPasswordPolicy')
-        THEN 'Stealth:IAMUser/PasswordPolicyChange'
-      WHEN get_field(useridentity, 'type') = 'Root' AND get_field(useridentity, 'invokedby') IS NULL
-        THEN 'Policy:IAMUser/RootCredentialUsage'
-    END AS rule
+  SELECT *, profile_of(actor) AS profile, concat_ws(' ', {cases}) AS rules
   FROM day
+  WHERE {events}
 )
-SELECT profile, rule, api, count(*) AS calls, max(eventtime) AS last_time
+SELECT profile, rules,
+  api_of(eventsource, eventname) AS api,
+  coalesce(get_field(useridentity, 'accesskeyid'), '') AS access_key,
+  coalesce(recipientaccountid, '(none)') AS account,
+  coalesce(sourceipaddress, '(none)') AS address,
+  coalesce(outcome, 'success') AS outcome,
+  count(*) AS calls
 FROM marked
-WHERE rule IS NOT NULL AND actor_kind(profile) <> 'service'
-GROUP BY profile, rule, api
-ORDER BY profile, rule, api
+WHERE rules <> '' AND actor_kind(profile) <> 'service'
+GROUP BY 1, 2, 3, 4, 5, 6, 7
+ORDER BY 1, 2, 3, 4, 5, 6, 7

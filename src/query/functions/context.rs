@@ -1,4 +1,4 @@
-//! `source_kind`, `source_country`, `source_asn`, `source_org` of an address, and `agent_family` of a user agent.
+//! `source_kind`, `source_country`, `source_asn`, `source_org`, `source_list` of an address, and `agent_family` of a user agent.
 //!
 //! Owns: the functions; what they know is in `network` and `agent`. NULL where nothing is known.
 //! Invariant: a value is looked up once a batch, however many rows have it.
@@ -25,7 +25,7 @@ use crate::query::fault;
 /// # Errors
 /// `Internal` where a function cannot be registered.
 pub(super) fn register(registry: &mut dyn FunctionRegistry, networks: &Arc<Networks>) -> crate::error::Result<()> {
-    for fact in [Fact::Kind, Fact::Country, Fact::Asn, Fact::Org, Fact::Agent] {
+    for fact in [Fact::Kind, Fact::Country, Fact::Asn, Fact::Org, Fact::List, Fact::Agent] {
         let function = ContextFunction::new(fact, Arc::clone(networks));
         registry.register_udf(Arc::new(ScalarUDF::from(function))).map_err(|error| fault::of(&error))?;
     }
@@ -39,6 +39,7 @@ enum Fact {
     Country,
     Asn,
     Org,
+    List,
     Agent,
 }
 
@@ -65,6 +66,9 @@ impl ContextFunction {
     fn text(&self, value: &str, endpoint: Option<&str>) -> Option<String> {
         if self.fact == Fact::Agent {
             return agent::family(value).map(|family| family.name.to_owned());
+        }
+        if self.fact == Fact::List {
+            return self.networks.listed(value).map(|list| list.as_str().to_owned());
         }
         let Source { kind, country, org, .. } = self.networks.look_up(value, endpoint);
         match self.fact {
@@ -102,6 +106,7 @@ impl ScalarUDFImpl for ContextFunction {
             Fact::Country => "source_country",
             Fact::Asn => "source_asn",
             Fact::Org => "source_org",
+            Fact::List => "source_list",
             Fact::Agent => "agent_family",
         }
     }

@@ -167,6 +167,12 @@ pub fn described() -> Vec<Described> {
         (Origin::Trailhound, "source_org", "source_org(address)", "The organization of the AS, from --asn-db"),
         (
             Origin::Trailhound,
+            "source_list",
+            "source_list(address)",
+            "The list that the address is on: threat (--threat-list) or tor (--tor-list)",
+        ),
+        (
+            Origin::Trailhound,
             "agent_family",
             "agent_family(useragent)",
             "The program behind a user agent: aws-cli, boto3, terraform …",
