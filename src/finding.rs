@@ -142,6 +142,24 @@ pub struct Rarity {
     pub of: f64,
     /// In words.
     pub frequency: Frequency,
+    /// -log2 of (seen + 1/2) / (of + 1): what having it is worth, seen from this side alone.
+    #[serde(default)]
+    pub bits: f64,
+    /// Lower end of the 95 % interval of the share `seen` of `of`, 0 to 1.
+    #[serde(default)]
+    pub low: f64,
+    /// Upper end of it.
+    #[serde(default)]
+    pub high: f64,
+}
+
+/// What 95 % of days are expected to be between.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
 }
 
 /// One reason for a finding: observed against expected.
@@ -153,6 +171,9 @@ pub struct Factor {
     pub observed: String,
     /// What the baseline expects, in words with numbers.
     pub expected: String,
+    /// Of an amount: what 95 % of days are expected to be between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
     /// Whose past the expectation comes from.
     pub scope: Scope,
     /// How often the baseline saw it.
@@ -177,6 +198,103 @@ pub struct ApiCalls {
     pub succeeded: u64,
     /// Calls with any other outcome.
     pub failed: u64,
+}
+
+/// What is known of a source address; what no source tells is absent.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SourceNetwork {
+    /// The address, or the name of an AWS service, as in `source_addresses`.
+    pub address: String,
+    /// `aws-service`, `aws-ip`, `private`, `vpce` or `internet`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Country that the network is registered in, ISO 3166-1 alpha-2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    /// AS number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asn: Option<i64>,
+    /// Organization of the AS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org: Option<String>,
+    /// The list of the user's that it is on: `threat` or `tor`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<String>,
+}
+
+/// How a temporary access key came to be.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ChainStep {
+    /// The access key that was made.
+    pub access_key_id: String,
+    /// The API that made it, e.g. `sts:AssumeRole`.
+    pub call: String,
+    /// The actor that called it.
+    pub made_by: String,
+    /// The access key it was called with; `None` for a federated sign-in.
+    pub made_with: Option<String>,
+    /// When.
+    pub time: DateTime<Utc>,
+}
+
+/// What the signed digests say of the hours that can hold a finding's events. The worst comes first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CompletenessStatus {
+    /// A log file or digest is another text than was delivered.
+    Modified,
+    /// A log file or digest is gone.
+    Missing,
+    /// No digest: logging or validation was off.
+    NoDigest,
+    /// Nothing proves the digest.
+    Unverified,
+    /// A log file is not in the lake.
+    NotIngested,
+    /// Not verified.
+    #[default]
+    Unknown,
+    /// All of it is there, unchanged and in the lake.
+    Complete,
+}
+
+impl CompletenessStatus {
+    /// The status of a word of the table `completeness`.
+    pub fn of(word: &str) -> Self {
+        match word {
+            "complete" => Self::Complete,
+            "modified" => Self::Modified,
+            "missing" => Self::Missing,
+            "no_digest" => Self::NoDigest,
+            "unverified" => Self::Unverified,
+            "not_ingested" => Self::NotIngested,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Modified => "modified",
+            Self::Missing => "missing",
+            Self::NoDigest => "no_digest",
+            Self::Unverified => "unverified",
+            Self::NotIngested => "not_ingested",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Whether all of the hours that can hold a finding's events was there when it was found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completeness {
+    /// Of all hours together.
+    pub status: CompletenessStatus,
+    /// Hours in question, for each account and region.
+    pub hours: u64,
+    /// Of these, complete.
+    pub complete: u64,
 }
 
 /// The past that the expectations of a finding were learned from.
@@ -236,8 +354,14 @@ pub struct Finding {
     pub access_key_ids: Vec<String>,
     /// Account the events were recorded for (the busiest one, if several).
     pub account: String,
+    /// All accounts that the events were recorded for, sorted.
+    #[serde(default)]
+    pub accounts: Vec<String>,
     /// Region of the primary API's call.
     pub region: String,
+    /// All regions of the events, sorted.
+    #[serde(default)]
+    pub regions: Vec<String>,
     /// When it would have been raised.
     pub time: DateTime<Utc>,
     /// Event time of the first event.
@@ -252,12 +376,21 @@ pub struct Finding {
     pub apis: Vec<ApiCalls>,
     /// Source addresses, sorted.
     pub source_addresses: Vec<String>,
+    /// What is known of each source address, in the same order.
+    #[serde(default)]
+    pub networks: Vec<SourceNetwork>,
     /// User agents, sorted.
     pub user_agents: Vec<String>,
+    /// How the temporary keys came to be, the latest call first.
+    #[serde(default)]
+    pub chain: Vec<ChainStep>,
     /// Every reason, the largest contribution first.
     pub factors: Vec<Factor>,
     /// What the expectations were learned from.
     pub baseline: BaselineSpan,
+    /// Whether all of its hours was there when it was found.
+    #[serde(default)]
+    pub completeness: Completeness,
     /// SQL over the lake that returns the finding's events.
     pub sql: String,
     /// What to do about it.
@@ -265,10 +398,15 @@ pub struct Finding {
     pub next_steps: NextSteps,
 }
 
+/// JSON schema (draft 2020-12) of a finding, with the unit of every number.
+pub const SCHEMA: &str = include_str!("finding.schema.json");
+
 impl Finding {
-    /// SHA-256 (hex) of the finding's content: a finding is sent again only when this changes.
+    /// SHA-256 (hex) of the finding's content: a finding is sent again only when this changes. That an hour was verified
+    /// meanwhile is no reason to tell it again.
     pub fn content_hash(&self) -> String {
-        let text = serde_json::to_vec(self).expect("a finding is plain data and always serializes");
+        let told = Self { completeness: Completeness::default(), ..self.clone() };
+        let text = serde_json::to_vec(&told).expect("a finding is plain data and always serializes");
         Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }

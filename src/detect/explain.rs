@@ -11,7 +11,7 @@ use super::model::Level;
 use super::names::{Name, Names};
 use super::score::{Fact, Measured, Scored};
 use super::signal::Signal;
-use crate::finding::{Factor, Frequency, Rarity, Scope};
+use crate::finding::{Factor, Frequency, Interval, Rarity, Scope};
 
 /// Values listed for one signal at most; the rest is summed in one more.
 const PARTS_LIMIT: usize = 8;
@@ -107,12 +107,13 @@ impl Explainer<'_> {
             bits: thousandth(measured.bits),
             contribution: credit,
             rarity,
+            interval: None,
         }
     }
 
     /// A signal that is no value: a count, the hour, the shape.
     fn count(&self, unit: &Scored, measured: &Measured) -> Factor {
-        let (observed, expected) = match count_of(measured.signal) {
+        let (observed, expected, interval) = match count_of(measured.signal) {
             Some((count, words)) => self.volume(unit, count, words),
             None => plain_words(measured),
         };
@@ -125,10 +126,11 @@ impl Explainer<'_> {
             bits: thousandth(measured.bits),
             contribution: measured.credit,
             rarity: Vec::new(),
+            interval,
         }
     }
 
-    fn volume(&self, unit: &Scored, count: Count, words: &str) -> (String, String) {
+    fn volume(&self, unit: &Scored, count: Count, words: &str) -> (String, String, Option<Interval>) {
         let days = self.memory.actor(unit.profile).map_or(&[][..], |actor| &actor.days);
         let most = days.iter().map(|day| day.get(count)).max().unwrap_or(0);
         let level = self.memory.level(unit.profile, count, Level { mean: 1.0, dispersion: 1.5 });
@@ -138,7 +140,8 @@ impl Explainer<'_> {
             level.quantile(0.025),
             days.len()
         );
-        (format!("{} {words}", unit.counts.get(count)), expected)
+        let interval = Interval { low: (level.quantile(0.975) - 1.0).max(0.0), high: level.quantile(0.025) };
+        (format!("{} {words}", unit.counts.get(count)), expected, Some(interval))
     }
 }
 
@@ -152,6 +155,7 @@ fn plain(name: &str, observed: &str, expected: &str, bits: f64) -> Factor {
         bits: thousandth(bits),
         contribution: bits,
         rarity: Vec::new(),
+        interval: None,
     }
 }
 
@@ -166,29 +170,39 @@ fn count_of(signal: Signal) -> Option<(Count, &'static str)> {
     })
 }
 
-fn plain_words(measured: &Measured) -> (String, String) {
+fn plain_words(measured: &Measured) -> (String, String, Option<Interval>) {
     let (observed, expected) = match measured.signal {
         Signal::Hour => ("an hour or day of the week at which the actor is rarely seen", "the actor's usual hours"),
         Signal::TwoNetworks => ("one access key used in two networks within an hour", "one network at a time"),
         _ => ("counts that do not go together", "the proportions of other actor-days"),
     };
-    (observed.to_owned(), expected.to_owned())
+    (observed.to_owned(), expected.to_owned(), None)
 }
 
 fn rarity(usage: &Usage) -> Vec<Rarity> {
-    let own = Rarity {
-        scope: Scope::Actor,
-        seen: thousandth(usage.own.0),
-        of: usage.own.1,
-        frequency: frequency(usage.own.0, usage.own.1),
+    let group = |scope, (seen, of): (f64, f64)| {
+        let (low, high) = wilson(seen, of);
+        let bits = thousandth(-((seen + 0.5) / (of + 1.0)).min(1.0).log2());
+        Rarity { scope, seen: thousandth(seen), of, frequency: frequency(seen, of), bits, low, high }
     };
-    let group = |scope, (seen, of): (f64, f64)| Rarity { scope, seen, of, frequency: frequency(seen, of) };
     vec![
-        own,
+        group(Scope::Actor, usage.own),
         group(Scope::Peers, usage.peers),
         group(Scope::Account, usage.account),
         group(Scope::Organization, usage.organization),
     ]
+}
+
+/// 95 % interval of a share (Wilson, 1927); all of 0 to 1 where nothing is known.
+fn wilson(seen: f64, of: f64) -> (f64, f64) {
+    const Z: f64 = 1.959_963_984_540_054;
+    if of <= 0.0 {
+        return (0.0, 1.0);
+    }
+    let share = (seen / of).clamp(0.0, 1.0);
+    let (scale, middle) = (1.0 + Z * Z / of, share + Z * Z / (2.0 * of));
+    let reach = Z * (share * (1.0 - share) / of + Z * Z / (4.0 * of * of)).sqrt();
+    (thousandth(((middle - reach) / scale).max(0.0)), thousandth(((middle + reach) / scale).min(1.0)))
 }
 
 /// Whose past says the most: the narrowest that has any.
@@ -228,5 +242,18 @@ pub fn words(fact: &Fact, names: &Names) -> String {
     match fact.feature {
         Feature::Api | Feature::Network | Feature::Region => value.to_owned(),
         feature => format!("{} {value}", feature.as_str().replace('_', " ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_of_a_share_is_wilsons() {
+        assert_eq!(wilson(0.0, 0.0), (0.0, 1.0));
+        assert_eq!(wilson(0.0, 10.0), (0.0, 0.278));
+        assert_eq!(wilson(5.0, 10.0), (0.237, 0.763));
+        assert_eq!(wilson(10.0, 10.0), (0.722, 1.0));
     }
 }

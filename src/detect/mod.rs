@@ -7,6 +7,7 @@
 
 pub mod baseline;
 pub mod cell;
+pub mod completeness;
 pub mod counts;
 pub mod effect;
 pub mod explain;
@@ -22,6 +23,7 @@ pub mod rule;
 pub mod score;
 pub mod shape;
 pub mod signal;
+pub mod silence;
 mod store;
 pub mod story;
 pub mod tactic;
@@ -223,6 +225,7 @@ async fn detect_day(
 ) -> Result<()> {
     let (version, shape) = store::shape_model(lake, &walk.memory, &walk.names, window.date).await?;
     let day = walk.score(window, &|counts| shape.surprise(counts).1).await?;
+    walk.refresh().await?;
     let hits = walk.workspace.rules(window, &mut walk.names).await?;
     let ruled = ruled(&hits);
     let threshold = match bar {
@@ -237,7 +240,9 @@ async fn detect_day(
     report.actor_days += day.scores.len() as u64;
     report.baseline_days = walk.memory.length_days(window.date).max(0) as u64;
     report.threshold = threshold;
-    let findings = tell(walk, window, &day, &hits, &ruled, &told, &version).await?;
+    let mut findings = tell(walk, window, &day, &hits, &ruled, &told, &version).await?;
+    findings.extend(silences(walk, window).await?);
+    complete(walk, window, &mut findings).await?;
     report.by_day.push(DayReport {
         date: window.date,
         actors: day.scores.len() as u64,
@@ -251,6 +256,32 @@ async fn detect_day(
 /// Bits of the rules that each profile hit, each rule once.
 fn ruled(hits: &Hits) -> Ruled {
     hits.iter().map(|(profile, hits)| (*profile, rule::worth(hits).values().sum())).collect()
+}
+
+/// What fell silent on a day.
+async fn silences(walk: &Walk<'_>, window: Window) -> Result<Vec<Finding>> {
+    let (rows, newest) = walk.workspace.traffic(window).await?;
+    let Some(newest) = newest else { return Ok(Vec::new()) };
+    let found = walk.traffic.silences(window.date, &silence::day_traffic(&rows), newest);
+    Ok(found.iter().map(silence::Silence::finding).collect())
+}
+
+/// Adds what only other tables and other days tell: how the credentials came to be, and whether the hours are complete.
+/// Silence of hours whose logs are there and only not ingested is none.
+async fn complete(walk: &Walk<'_>, window: Window, findings: &mut Vec<Finding>) -> Result<()> {
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let keys = findings.iter().flat_map(|finding| finding.access_key_ids.iter().cloned()).collect();
+    let steps = walk.workspace.chains(window, keys).await?;
+    let accounts = findings.iter().flat_map(|finding| finding.accounts.iter().map(String::as_str)).collect();
+    let hours = walk.workspace.hours(window, &accounts).await?;
+    for finding in findings.iter_mut() {
+        finding.completeness = completeness::of(finding, &hours);
+        finding.chain = verdict::chain(&finding.access_key_ids, &steps);
+    }
+    findings.retain(|finding| !silence::is_only_late(finding));
+    Ok(())
 }
 
 /// The findings of stories, with their events.

@@ -19,7 +19,9 @@ use super::rule::{self, Rule, RuleHit};
 use super::score::{ActorScore, Scored};
 use super::tactic::{Intent, intent};
 use crate::error::Result;
-use crate::finding::{ApiCalls, BaselineSpan, Finding, FindingId, SeverityBand};
+use crate::finding::{
+    ApiCalls, BaselineSpan, ChainStep, Completeness, Finding, FindingId, SeverityBand, SourceNetwork,
+};
 
 /// Events listed in a finding at most: those that carry the most surprise.
 pub const EVENT_LIMIT: usize = 200;
@@ -53,6 +55,11 @@ pub struct Evidence {
     principal_id: Option<String>,
     access_key_id: Option<String>,
     user_name: Option<String>,
+    kind: Option<String>,
+    country: Option<String>,
+    asn: Option<i64>,
+    org: Option<String>,
+    list: Option<String>,
 }
 
 /// Reads the rows of `evidence.sql`, grouped by story; they come sorted by story, time and id.
@@ -71,6 +78,8 @@ pub fn read_evidence(batches: &[RecordBatch]) -> Result<BTreeMap<i64, Vec<Eviden
         let (address, agent) = (text("sourceipaddress")?, text("useragent")?);
         let (identity_type, principal_id) = (text("identity_type")?, text("principal_id")?);
         let (access_key_id, user_name) = (text("access_key_id")?, text("user_name")?);
+        let (kind, country, org, list) = (text("kind")?, text("country")?, text("org")?, text("list")?);
+        let asn = Numbers::of(batch, "asn")?;
         let millibits = Numbers::of(batch, "millibits")?;
         let time = Numbers::of_instants(batch, "eventtime")?;
         for row in 0..batch.num_rows() {
@@ -92,6 +101,11 @@ pub fn read_evidence(batches: &[RecordBatch]) -> Result<BTreeMap<i64, Vec<Eviden
                 principal_id: principal_id.owned(row),
                 access_key_id: access_key_id.owned(row),
                 user_name: user_name.owned(row),
+                kind: kind.owned(row),
+                country: country.owned(row),
+                asn: Some(asn.at(row)).filter(|asn| *asn > 0),
+                org: org.owned(row),
+                list: list.owned(row),
             });
         }
     }
@@ -138,6 +152,8 @@ pub fn finding(case: &Case<'_>, evidence: &[Evidence]) -> Option<Finding> {
         principal_id: latest.principal_id.clone(),
         access_key_ids: distinct(evidence.iter().filter_map(|event| event.access_key_id.clone())),
         region: primary.region.clone(),
+        accounts: distinct(evidence.iter().map(|event| event.account.clone())),
+        regions: distinct(evidence.iter().map(|event| event.region.clone())),
         time: last.time,
         first_seen: first.time,
         last_seen: last.time,
@@ -145,9 +161,12 @@ pub fn finding(case: &Case<'_>, evidence: &[Evidence]) -> Option<Finding> {
         event_ids: evidence.iter().filter_map(|event| event.event_id.clone()).collect(),
         apis: api_calls(evidence, primary),
         source_addresses: distinct(evidence.iter().filter_map(|event| event.address.clone())),
+        networks: networks(evidence),
         user_agents: distinct(evidence.iter().filter_map(|event| event.agent.clone())),
+        chain: Vec::new(),
         factors: case.explainer.factors(&root.best, account_name, &beside(case)),
         baseline: span(case, root),
+        completeness: Completeness::default(),
         sql: sql(evidence, case.explainer.date),
         next_steps: next_steps(&finding_type),
         finding_type,
@@ -250,6 +269,38 @@ fn most_common<'a>(values: impl Iterator<Item = &'a str>) -> String {
 
 fn distinct(values: impl Iterator<Item = String>) -> Vec<String> {
     values.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The steps that made these keys, and the keys those were made with, the latest first.
+pub fn chain(keys: &[String], steps: &BTreeMap<String, ChainStep>) -> Vec<ChainStep> {
+    let mut found: BTreeSet<&ChainStep> = BTreeSet::new();
+    for key in keys {
+        let mut next = steps.get(key);
+        while let Some(step) = next.filter(|step| !found.contains(step)) {
+            found.insert(step);
+            next = step.made_with.as_ref().and_then(|key| steps.get(key));
+        }
+    }
+    let mut sorted: Vec<ChainStep> = found.into_iter().cloned().collect();
+    sorted.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.cmp(b)));
+    sorted
+}
+
+/// What is known of each source address, by address.
+fn networks(evidence: &[Evidence]) -> Vec<SourceNetwork> {
+    let network = |event: &Evidence| {
+        let address = event.address.clone()?;
+        let found = SourceNetwork {
+            address: address.clone(),
+            kind: event.kind.clone(),
+            country: event.country.clone(),
+            asn: event.asn,
+            org: event.org.clone(),
+            list: event.list.clone(),
+        };
+        Some((address, found))
+    };
+    evidence.iter().filter_map(network).collect::<BTreeMap<_, _>>().into_values().collect()
 }
 
 fn title(finding_type: &str, actor: &str, api: &str, account: &str) -> String {

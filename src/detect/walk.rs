@@ -14,6 +14,7 @@ use super::memory::{ActorDay, DayRecord, FactRow, Memory};
 use super::names::{Name, Names};
 use super::place::{Location, Locator, Places};
 use super::score::{ActorScore, Day, Hours, ShapeOf};
+use super::silence::{Traffic, TrafficRow, day_traffic};
 use super::story::{Makers, Ruled, Scene, Story};
 use super::workspace::{Kept, Window, Workspace};
 use crate::error::Result;
@@ -51,9 +52,13 @@ pub struct Walk<'a> {
     pub places: Places,
     /// What is known of the days before the next one.
     pub memory: Memory,
+    /// How much accounts, regions and services said on the days before the next one.
+    pub traffic: Traffic,
     /// Dates that have events, with their number where every file tells it.
     pub dates: BTreeMap<NaiveDate, Option<i64>>,
     trained: BTreeMap<NaiveDate, i64>,
+    /// Dates written that the queries see.
+    seen: u64,
     /// What was done to the baselines.
     pub updated: Updated,
 }
@@ -72,7 +77,11 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// Whatever reading the lake gives.
     pub async fn open(lake: &'a Lake, options: &QueryOptions, now: DateTime<Utc>) -> Result<Self> {
-        let snapshots = [lake.snapshot(&schema::EVENTS).await?, lake.snapshot(&schema::BASELINES).await?];
+        let snapshots = [
+            lake.snapshot(&schema::EVENTS).await?,
+            lake.snapshot(&schema::BASELINES).await?,
+            lake.snapshot(&schema::COMPLETENESS).await?,
+        ];
         let mut dates = dates(&snapshots[0]);
         dates.retain(|date, _| *date <= now.date_naive());
         let knows_aws = options.networks.as_ref().is_some_and(|networks| networks.knows_aws());
@@ -80,7 +89,8 @@ impl<'a> Walk<'a> {
         let trained = workspace.trained_rows().await?;
         let places = Places::new(Some(locator(options)));
         let (names, memory, updated) = (Names::default(), Memory::default(), Updated::default());
-        Ok(Self { lake, workspace, names, places, memory, dates, trained, updated })
+        let traffic = Traffic::default();
+        Ok(Self { lake, workspace, names, places, memory, traffic, dates, trained, seen: 0, updated })
     }
 
     /// Number of events of a date.
@@ -139,31 +149,45 @@ impl<'a> Walk<'a> {
         Scene { scores: &day.scores, cells: &day.cells, memory: &self.memory, names: &self.names, ruled }
     }
 
+    /// Lets the queries see the baselines that this walk wrote, as those of a walk that finds them there.
+    ///
+    /// # Errors
+    /// Whatever reading the lake gives.
+    pub async fn refresh(&mut self) -> Result<()> {
+        if self.seen != self.updated.dates {
+            self.workspace.replace_baselines(&self.lake.snapshot(&schema::BASELINES).await?)?;
+            self.seen = self.updated.dates;
+        }
+        Ok(())
+    }
+
     /// Adds a date to what is known: as it was kept, or, where it is stale, counted anew and kept.
     ///
     /// # Errors
     /// Whatever reading or writing the lake gives.
     pub async fn learn(&mut self, date: NaiveDate, is_stale: bool) -> Result<()> {
-        let record = match is_stale {
+        let (record, traffic) = match is_stale {
             false => self.workspace.record(date, &mut self.names).await?,
             true => self.count(date).await?,
         };
         self.memory.fold(&record, &mut self.names, &mut self.places);
+        self.traffic.add(date, day_traffic(&traffic));
         Ok(())
     }
 
-    async fn count(&mut self, date: NaiveDate) -> Result<DayRecord> {
+    async fn count(&mut self, date: NaiveDate) -> Result<(DayRecord, Vec<TrafficRow>)> {
         let window = Window { date, before: midnight_after(date), as_of: None };
         let day = self.score(window, &|_| 0.0).await?;
         let stories = self.stories(window, &day, &Ruled::new()).await?;
         let record = record(date, &day, &stories, &mut self.names);
         let events = self.events(date).await?;
-        let batch = Kept { record: &record, names: &self.names, events }.to_batch()?;
+        let (traffic, _) = self.workspace.traffic(window).await?;
+        let batch = Kept { record: &record, names: &self.names, events, traffic: &traffic }.to_batch()?;
         self.updated.dates += 1;
         self.updated.events += events.max(0) as u64;
         self.updated.rows += batch.num_rows() as u64;
         self.lake.replace_partition(&schema::BASELINES, date, &[batch]).await?;
-        Ok(record)
+        Ok((record, traffic))
     }
 }
 

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
-use datafusion::datasource::MemTable;
+use datafusion::datasource::{MemTable, TableProvider};
 use datafusion::prelude::SessionContext;
 
 use super::cell::Cell;
+use super::completeness::{self, Hours};
 use super::counts::{Count, DayCounts};
 use super::effect::{self, SEPARATOR};
 use super::feature::{self, Feature};
@@ -21,12 +22,15 @@ use super::place::Places;
 use super::rows::{Numbers, Texts};
 use super::rule::{self, Hits, RuleHit};
 use super::signal::Signal;
+use super::silence::TrafficRow;
 use super::story::Makers;
 use super::verdict::{CELL_LIMIT, EVENT_LIMIT, Evidence, read_evidence};
 use crate::error::{Error, ErrorKind, Result};
-use crate::query::collect;
+use crate::finding::{ChainStep, CompletenessStatus};
+use crate::query::{SnapshotTable, collect};
 use crate::schema;
 use crate::source::delivered;
+use crate::table::TableSnapshot;
 
 /// Names of the rows of `baselines` that are no values: the events behind a date, an actor's counts, its signals, the
 /// scores of a date's stories.
@@ -34,6 +38,11 @@ const ROWS: &str = "_rows";
 const COUNTS: &str = "_counts";
 const SIGNALS: &str = "_signals";
 const STORY: &str = "_story";
+/// Events by account, region and service, whoever called: what `silence` compares with.
+const TRAFFIC: &str = "_traffic";
+
+/// Steps of a chain of credentials at most.
+const CHAIN: usize = 8;
 
 /// The session of a training or scoring run.
 pub struct Workspace {
@@ -59,6 +68,14 @@ impl Workspace {
         ctx.register_udf(feature::unary("delivered_of", |object| delivered(object).to_owned()));
         ctx.register_udf(feature::unary("public_grant_of", |parameters| effect::public_grant(parameters).to_owned()));
         Self { ctx, knows_aws }
+    }
+
+    /// Takes the baselines as they are now.
+    ///
+    /// # Errors
+    /// `Internal` where the snapshot contradicts itself.
+    pub fn replace_baselines(&self, snapshot: &TableSnapshot) -> Result<()> {
+        self.register(&snapshot.name, Arc::new(SnapshotTable::new(snapshot)?))
     }
 
     /// The cells of a window.
@@ -108,13 +125,92 @@ impl Workspace {
     ///
     /// # Errors
     /// Whatever reading the lake gives.
-    pub async fn record(&self, date: NaiveDate, names: &mut Names) -> Result<DayRecord> {
+    pub async fn record(&self, date: NaiveDate, names: &mut Names) -> Result<(DayRecord, Vec<TrafficRow>)> {
+        let mut traffic = Vec::new();
         let mut record = DayRecord { date, facts: Vec::new(), actors: Vec::new(), stories: Vec::new() };
         for batch in collect(&self.ctx, &include_str!("sql/past.sql").replace("{date}", &date.to_string())).await? {
-            read_record(&batch, names, &mut record)?;
+            read_record(&batch, names, &mut record, &mut traffic)?;
         }
         record.stories.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(record)
+        Ok((record, traffic))
+    }
+
+    /// Events of a window by account, region and service, and the time of the newest.
+    ///
+    /// # Errors
+    /// Whatever reading the lake gives.
+    pub async fn traffic(&self, window: Window) -> Result<(Vec<TrafficRow>, Option<DateTime<Utc>>)> {
+        let (mut rows, mut newest) = (Vec::new(), None);
+        for batch in collect(&self.ctx, &in_window(include_str!("sql/traffic.sql"), window)).await? {
+            let text = |name| Texts::of(&batch, name);
+            let (account, region, source) = (text("account")?, text("region")?, text("source")?);
+            let count = |name| Numbers::of(&batch, name);
+            let counts = [count("first")?, count("second")?, count("third")?, count("fourth")?];
+            let last = Numbers::of_instants(&batch, "newest")?;
+            for row in 0..batch.num_rows() {
+                newest = newest.max(Some(last.instant(row)));
+                rows.push(TrafficRow {
+                    account: account.at(row).to_owned(),
+                    region: region.at(row).to_owned(),
+                    source: source.at(row).to_owned(),
+                    quarters: counts.each_ref().map(|counts| counts.at(row)),
+                });
+            }
+        }
+        Ok((rows, newest))
+    }
+
+    /// What the digests say of the hours around a window, for some accounts; what had been verified by its `as_of`.
+    ///
+    /// # Errors
+    /// Whatever reading the lake gives.
+    pub async fn hours(&self, window: Window, accounts: &BTreeSet<&str>) -> Result<Hours> {
+        let mut hours = Hours::new();
+        let column: ArrayRef = Arc::new(StringArray::from_iter_values(accounts));
+        self.table("asked", &[("account", column)])?;
+        let verified = match window.as_of {
+            Some(time) => format!("verified_at <= TIMESTAMP '{}'", time.to_rfc3339_opts(SecondsFormat::Micros, true)),
+            None => "true".to_owned(),
+        };
+        let sql = include_str!("sql/hours.sql").replace("{verified}", &verified);
+        for batch in collect(&self.ctx, &in_window(&sql, window)).await? {
+            let text = |name| Texts::of(&batch, name);
+            let (account, region, status) = (text("account")?, text("region")?, text("status")?);
+            let hour = Numbers::of_instants(&batch, "hour")?;
+            for row in 0..batch.num_rows() {
+                let key = (account.at(row).to_owned(), region.at(row).to_owned(), hour.instant(row));
+                let said = CompletenessStatus::of(status.at(row));
+                hours.entry(key).and_modify(|known| *known = completeness::either(*known, said)).or_insert(said);
+            }
+        }
+        Ok(hours)
+    }
+
+    /// How keys were made, and the keys they were made with, by the key that was made.
+    ///
+    /// # Errors
+    /// Whatever reading the lake gives.
+    pub async fn chains(&self, window: Window, keys: BTreeSet<String>) -> Result<BTreeMap<String, ChainStep>> {
+        let mut steps: BTreeMap<String, ChainStep> = BTreeMap::new();
+        let mut asked = keys;
+        for _ in 0..CHAIN {
+            // only temporary keys are made by a call of STS
+            asked.retain(|key| key.starts_with("ASIA") && !steps.contains_key(key));
+            if asked.is_empty() {
+                break;
+            }
+            let column: ArrayRef = Arc::new(StringArray::from_iter_values(&asked));
+            self.table("asked", &[("access_key", column)])?;
+            let mut found = BTreeSet::new();
+            for batch in collect(&self.ctx, &in_window(include_str!("sql/chain.sql"), window)).await? {
+                for step in read_chain(&batch)? {
+                    found.extend(step.made_with.clone());
+                    steps.insert(step.access_key_id.clone(), step);
+                }
+            }
+            asked = found;
+        }
+        Ok(steps)
     }
 
     /// Rules hit in a window, by profile.
@@ -199,9 +295,14 @@ impl Workspace {
         };
         let batch = RecordBatch::try_from_iter(columns.iter().cloned()).map_err(|error| broken(error.into()))?;
         let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).map_err(broken)?;
-        self.ctx.deregister_table(name).map_err(broken)?;
-        self.ctx.register_table(name, Arc::new(table)).map_err(broken)?;
-        Ok(())
+        self.register(name, Arc::new(table))
+    }
+
+    fn register(&self, name: &str, table: Arc<dyn TableProvider>) -> Result<()> {
+        let replaced = self.ctx.deregister_table(name).and_then(|_| self.ctx.register_table(name, table));
+        replaced.map(drop).map_err(|error| {
+            Error::new(ErrorKind::Internal, format!("cannot put the detector's table {name} in place")).source(error)
+        })
     }
 }
 
@@ -239,6 +340,20 @@ fn read_cells(batch: &RecordBatch, names: &mut Names, places: &mut Places, cells
     Ok(())
 }
 
+fn read_chain(batch: &RecordBatch) -> Result<Vec<ChainStep>> {
+    let text = |name| Texts::of(batch, name);
+    let (key, actor, call, made_with) = (text("access_key")?, text("actor")?, text("call")?, text("made_with")?);
+    let time = Numbers::of_instants(batch, "eventtime")?;
+    let step = |row| ChainStep {
+        access_key_id: key.at(row).to_owned(),
+        call: call.at(row).to_owned(),
+        made_by: actor.at(row).to_owned(),
+        made_with: made_with.owned(row),
+        time: time.instant(row),
+    };
+    Ok((0..batch.num_rows()).map(step).collect())
+}
+
 fn read_hits(batch: &RecordBatch, names: &mut Names, hits: &mut Hits) -> Result<()> {
     let text = |name| Texts::of(batch, name);
     let (profile, rules, api, key) = (text("profile")?, text("rules")?, text("api")?, text("access_key")?);
@@ -253,7 +368,12 @@ fn read_hits(batch: &RecordBatch, names: &mut Names, hits: &mut Hits) -> Result<
     Ok(())
 }
 
-fn read_record(batch: &RecordBatch, names: &mut Names, record: &mut DayRecord) -> Result<()> {
+fn read_record(
+    batch: &RecordBatch,
+    names: &mut Names,
+    record: &mut DayRecord,
+    traffic: &mut Vec<TrafficRow>,
+) -> Result<()> {
     let text = |name| Texts::of(batch, name);
     let (actor, account, feature, value) = (text("actor")?, text("account")?, text("feature")?, text("value")?);
     let events = Numbers::of(batch, "events")?;
@@ -271,6 +391,7 @@ fn read_record(batch: &RecordBatch, names: &mut Names, record: &mut DayRecord) -
                 }
             }
             STORY => record.stories.push(events.at(row)),
+            TRAFFIC => traffic.extend(TrafficRow::from_text(account.at(row), actor.at(row), value.at(row))),
             other => {
                 let Some(feature) = Feature::of(other) else { continue };
                 let (profile, account) = (names.of(actor.at(row)), names.of(account.at(row)));
@@ -303,6 +424,8 @@ pub struct Kept<'a> {
     pub names: &'a Names,
     /// Rows of `events` of the date.
     pub events: i64,
+    /// The same by account, region and service.
+    pub traffic: &'a [TrafficRow],
 }
 
 impl Kept<'_> {
@@ -326,6 +449,9 @@ impl Kept<'_> {
         }
         for (rank, score) in self.record.stories.iter().enumerate() {
             rows.add("", "", STORY, &rank.to_string(), *score);
+        }
+        for row in self.traffic {
+            rows.add(&row.source, &row.account, TRAFFIC, &row.to_text(), row.quarters.iter().sum());
         }
         rows.build(self.record.date)
     }

@@ -2,7 +2,9 @@
 
 use chrono::{TimeZone, Utc};
 
-use crate::finding::{ApiCalls, BaselineSpan, Factor, Finding, FindingId, Frequency, NextSteps, Scope, SeverityBand};
+use crate::finding::{
+    ApiCalls, BaselineSpan, Completeness, Factor, Finding, FindingId, Frequency, NextSteps, Scope, SeverityBand,
+};
 
 fn factor(feature: &str, observed: &str, scope: Scope, frequency: Frequency) -> Factor {
     Factor {
@@ -13,6 +15,7 @@ fn factor(feature: &str, observed: &str, scope: Scope, frequency: Frequency) -> 
         frequency,
         bits: 10.25,
         contribution: 0.5,
+        interval: None,
         rarity: Vec::new(),
     }
 }
@@ -38,7 +41,9 @@ pub(crate) fn finding(number: u32) -> Finding {
         principal_id: Some("AROAEXAMPLE:session".into()),
         access_key_ids: vec!["ASIAEXAMPLE".into()],
         account: "111122223333".into(),
+        accounts: vec!["111122223333".into()],
         region: "eu-west-1".into(),
+        regions: vec!["eu-west-1".into()],
         time: time(7),
         first_seen: time(0),
         last_seen: time(30),
@@ -50,7 +55,9 @@ pub(crate) fn finding(number: u32) -> Finding {
             calls("iam.amazonaws.com", "ListUsers", 1, 2),
         ],
         source_addresses: vec!["198.51.100.7".into()],
+        networks: Vec::new(),
         user_agents: vec!["aws-cli/2.15".into()],
+        chain: Vec::new(),
         factors: vec![
             factor("api", "iam:CreateAccessKey", Scope::Actor, Frequency::Unseen),
             factor("network", "198.51.100.0/24", Scope::Account, Frequency::Rare),
@@ -64,6 +71,7 @@ pub(crate) fn finding(number: u32) -> Finding {
             days: 60,
             model_version: "1".into(),
         },
+        completeness: Completeness::default(),
         sql: "SELECT * FROM events WHERE eventid IN ('e-1', 'e-2', 'e-3')".into(),
         next_steps: NextSteps::default(),
     }

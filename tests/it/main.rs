@@ -13,6 +13,7 @@ mod interop;
 mod investigate;
 mod lake;
 mod listing;
+mod odd_lakes;
 mod publish;
 mod queries;
 mod queue;

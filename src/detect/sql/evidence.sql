@@ -31,7 +31,12 @@ SELECT story, actor, account, api, region, coalesce(outcome, 'success') AS outco
   get_field(useridentity, 'type') AS identity_type,
   get_field(useridentity, 'principalid') AS principal_id,
   get_field(useridentity, 'accesskeyid') AS access_key_id,
-  get_field(useridentity, 'username') AS user_name
+  get_field(useridentity, 'username') AS user_name,
+  source_kind(sourceipaddress, vpcendpointid) AS kind,
+  source_country(sourceipaddress) AS country,
+  source_asn(sourceipaddress) AS asn,
+  source_org(sourceipaddress) AS org,
+  source_list(sourceipaddress) AS list
 FROM ranked
 WHERE rank <= {limit}
 ORDER BY story, eventtime, eventid, eventhash

@@ -49,7 +49,7 @@ spread AS (
 ),
 strange AS (
   SELECT placed.*,
-    coalesce(networks > 1 + any_six - all_six AND network <> first_network, false) AS elsewhere,
+    coalesce(networks > 1 + any_six - all_six AND placed.network <> first_network, false) AS elsewhere,
     known.network IS NOT NULL OR exits.network IS NOT NULL AS usual
   FROM placed
   LEFT JOIN spread ON spread.access_key = placed.access_key
