@@ -117,6 +117,18 @@ pub enum Frequency {
     Unseen,
 }
 
+impl Frequency {
+    /// The word that GuardDuty and OCSF use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Frequent => "FREQUENT",
+            Self::Infrequent => "INFREQUENT",
+            Self::Rare => "RARE",
+            Self::Unseen => "UNSEEN",
+        }
+    }
+}
+
 /// Whose past an expectation was taken from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

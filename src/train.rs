@@ -44,6 +44,7 @@ pub async fn train(lake: &Lake, options: &QueryOptions, now: DateTime<Utc>) -> R
     let mut walk = Walk::open(lake, options, now).await?;
     let stale = walk.stale().await?;
     for date in walk.way(&stale) {
+        walk.arrive(date);
         walk.learn(date, stale.contains(&date)).await?;
     }
     let report = TrainReport::of(&walk);

@@ -288,6 +288,8 @@ pub enum Command {
     Lake(LakeCommand),
     /// Make a synthetic organization and take it through the whole pipeline; no AWS needed
     Demo(DemoArgs),
+    /// Print the JSON schema of a finding, with the unit of every number
+    Schema,
     /// Print shell completions
     Completions {
         /// The shell

@@ -122,6 +122,10 @@ async fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<ExitS
         }
         Command::Lake(command) => lake::run(settings, command).await,
         Command::Demo(args) => demo::run(settings, args).await,
+        Command::Schema => {
+            std::io::stdout().write_all(trailhound::finding::SCHEMA.as_bytes())?;
+            Ok(ExitStatus::Fine)
+        }
         Command::Completions { shell } => {
             completions(shell, &mut std::io::stdout())?;
             Ok(ExitStatus::Fine)

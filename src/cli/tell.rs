@@ -11,7 +11,7 @@ use chrono::{Days, NaiveTime, Utc};
 use trailhound::detect::baseline::{self, ValueUse};
 use trailhound::detect::{Bar, DetectOptions, DetectReport, find};
 use trailhound::error::{Error, ErrorKind};
-use trailhound::finding::{Factor, Finding, Rarity, Scope};
+use trailhound::finding::{ChainStep, Completeness, Factor, Finding, Rarity, Scope, SourceNetwork};
 use trailhound::inert::{Breaks, push_visible};
 use trailhound::lake::Lake;
 use trailhound::query::output::Format;
@@ -53,9 +53,16 @@ fn head(finding: &Finding, out: &mut dyn Write) -> std::io::Result<()> {
         finding.finding_type, finding.severity, finding.severity_label, finding.score
     )?;
     writeln!(out, "actor     {}", visible(&finding.actor))?;
-    writeln!(out, "account   {}, region {}", visible(&finding.account), visible(&finding.region))?;
+    writeln!(
+        out,
+        "account   {}, region {}",
+        others(&finding.account, &finding.accounts),
+        others(&finding.region, &finding.regions)
+    )?;
     writeln!(out, "events    {}, {} to {}", finding.count, finding.first_seen, finding.last_seen)?;
-    writeln!(out, "sources   {}", visible(&finding.source_addresses.join(", ")))?;
+    lines("sources", &sources(finding), out)?;
+    lines("agents", &finding.user_agents.iter().map(|agent| visible(agent)).collect::<Vec<_>>(), out)?;
+    lines("session", &finding.chain.iter().map(step).collect::<Vec<_>>(), out)?;
     writeln!(
         out,
         "baseline  {} days of the lake, {} days and {} events of the actor, all before {}; model {}",
@@ -65,10 +72,51 @@ fn head(finding: &Finding, out: &mut dyn Write) -> std::io::Result<()> {
         baseline.to.format("%F"),
         baseline.model_version
     )?;
+    let Completeness { status, hours, complete } = finding.completeness;
+    writeln!(out, "complete  {}: {complete} of {hours} hours by CloudTrail's digests", status.as_str())?;
     if baseline.days < 7 {
         writeln!(out, "          less than a week is known: trust the score accordingly")?;
     }
     writeln!(out)
+}
+
+/// Lines of one kind that are shown; the JSON has all.
+const SHOWN: usize = 8;
+
+/// The first lines under one word.
+fn lines(word: &str, all: &[String], out: &mut dyn Write) -> std::io::Result<()> {
+    for (number, line) in all.iter().take(SHOWN).enumerate() {
+        writeln!(out, "{:9} {line}", if number == 0 { word } else { "" })?;
+    }
+    match all.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        Some(more) => writeln!(out, "          and {more} more (--json)"),
+        None => Ok(()),
+    }
+}
+
+/// The main one, and how many others.
+fn others(main: &str, all: &[String]) -> String {
+    let main = if main.is_empty() { "(all)".to_owned() } else { visible(main) };
+    let rest: Vec<String> = all.iter().map(|other| visible(other)).filter(|other| *other != main).collect();
+    if rest.is_empty() { main } else { format!("{main} (and {})", rest.join(", ")) }
+}
+
+/// Each address with what is known of it.
+fn sources(finding: &Finding) -> Vec<String> {
+    let known = |network: &SourceNetwork| {
+        let asn = network.asn.map(|asn| format!("AS{asn}"));
+        let list = network.list.as_ref().map(|list| format!("on the {list} list"));
+        let parts = [network.kind.clone(), network.country.clone(), asn, network.org.clone(), list];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        visible(&format!("{} ({})", network.address, parts.join(", ")))
+    };
+    finding.networks.iter().map(known).collect()
+}
+
+fn step(step: &ChainStep) -> String {
+    let with = step.made_with.as_deref().map_or_else(String::new, |key| format!(" with {key}"));
+    let time = step.time.format("%FT%TZ");
+    visible(&format!("{} by {} of {}{with}, {time}", step.access_key_id, step.call, step.made_by))
 }
 
 fn foot(finding: &Finding, out: &mut dyn Write) -> std::io::Result<()> {
@@ -76,7 +124,9 @@ fn foot(finding: &Finding, out: &mut dyn Write) -> std::io::Result<()> {
     for call in &finding.next_steps.containment {
         writeln!(out, "          contain: {call}")?;
     }
-    writeln!(out, "\nits events: {}", visible(&finding.sql))
+    writeln!(out)?;
+    lines("events", &finding.event_ids.iter().map(|id| visible(id)).collect::<Vec<_>>(), out)?;
+    writeln!(out, "SQL       {}", visible(&finding.sql))
 }
 
 fn factors(factors: &[Factor]) -> anyhow::Result<RecordBatch> {
@@ -85,7 +135,8 @@ fn factors(factors: &[Factor]) -> anyhow::Result<RecordBatch> {
     };
     let seen = |factor: &Factor, scope: Scope| {
         let found = factor.rarity.iter().find(|rarity| rarity.scope == scope);
-        found.map_or_else(String::new, |Rarity { seen, of, .. }| format!("{seen:.1} of {of}"))
+        let words = |Rarity { seen, of, frequency, .. }: &Rarity| format!("{seen:.1} of {of} {}", frequency.as_str());
+        found.map_or_else(String::new, words)
     };
     Ok(RecordBatch::try_from_iter([
         ("share", text(&|factor| format!("{:.0} %", factor.contribution * 100.0))),

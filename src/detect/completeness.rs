@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
 use crate::finding::{Completeness, CompletenessStatus, Finding};
 
@@ -26,25 +26,32 @@ pub fn either(one: CompletenessStatus, other: CompletenessStatus) -> Completenes
     }
 }
 
-/// The hours in question.
-pub fn window(finding: &Finding) -> impl Iterator<Item = DateTime<Utc>> + use<> {
-    let floor = |time: DateTime<Utc>| time.with_minute(0).and_then(|time| time.with_second(0)?.with_nanosecond(0));
-    let first = floor(finding.first_seen - TimeDelta::minutes(BEFORE)).unwrap_or(finding.first_seen);
-    let last = floor(finding.last_seen + TimeDelta::minutes(AFTER)).unwrap_or(finding.last_seen);
-    std::iter::successors(Some(first), |hour| Some(*hour + TimeDelta::hours(1))).take_while(move |hour| *hour <= last)
-}
-
 /// What is known of a finding's window: of each of its accounts and regions, or, where it names no region, of whatever
 /// regions of the account are known.
 pub fn of(finding: &Finding, hours: &Hours) -> Completeness {
+    said(&finding.accounts, &finding.regions, window(finding.first_seen, finding.last_seen), hours)
+}
+
+/// The hours that can hold what a digest says of events between two instants.
+fn window(first: DateTime<Utc>, last: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> {
+    let floor = |time: DateTime<Utc>| time.duration_trunc(TimeDelta::hours(1)).unwrap_or(time);
+    let (first, last) = (floor(first - TimeDelta::minutes(BEFORE)), floor(last + TimeDelta::minutes(AFTER)));
+    std::iter::successors(Some(first), |hour| Some(*hour + TimeDelta::hours(1))).take_while(move |hour| *hour <= last)
+}
+
+fn said(
+    accounts: &[String],
+    regions: &[String],
+    window: impl Iterator<Item = DateTime<Utc>>,
+    hours: &Hours,
+) -> Completeness {
     let mut found: Vec<Option<CompletenessStatus>> = Vec::new();
-    for hour in window(finding) {
-        for account in &finding.accounts {
-            match finding.regions.is_empty() {
+    for hour in window {
+        for account in accounts {
+            let one = |region: &String| hours.get(&(account.clone(), region.clone(), hour)).copied();
+            match regions.is_empty() {
                 true => found.extend(any_region(hours, account, hour)),
-                false => found.extend(
-                    finding.regions.iter().map(|region| hours.get(&(account.clone(), region.clone(), hour)).copied()),
-                ),
+                false => found.extend(regions.iter().map(one)),
             }
         }
     }
@@ -67,34 +74,32 @@ fn any_region(hours: &Hours, account: &str, hour: DateTime<Utc>) -> Vec<Option<C
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::sample;
 
     fn at(hour: &str) -> DateTime<Utc> {
         format!("2026-03-01T{hour}:00:00Z").parse().unwrap()
     }
 
-    /// The sample's events are from 12:00 to 12:30, so that the hours from 11 to 13 count.
-    fn said(statuses: &[(&str, CompletenessStatus)]) -> Completeness {
-        let mut finding = sample::finding(1);
-        (finding.accounts, finding.regions) = (vec!["1".to_owned()], vec!["eu".to_owned()]);
-        let hours =
-            statuses.iter().map(|(hour, status)| (("1".to_owned(), "eu".to_owned(), at(hour)), *status)).collect();
-        of(&finding, &hours)
+    /// Events from 12:00 to 12:30, so that the hours from 11 to 13 count.
+    fn told(statuses: &[(&str, CompletenessStatus)]) -> Completeness {
+        let key = |hour: &str| ("1".to_owned(), "eu".to_owned(), at(hour));
+        let hours = statuses.iter().map(|(hour, status)| (key(hour), *status)).collect();
+        let events = window(at("12"), at("12") + TimeDelta::minutes(30));
+        said(&["1".to_owned()], &["eu".to_owned()], events, &hours)
     }
 
     #[test]
     fn all_hours_have_to_be_complete_and_the_worst_is_named() {
         use CompletenessStatus::{Complete, Missing, NotIngested, Unknown};
-        let all = |status| said(&[("11", Complete), ("12", status), ("13", Complete)]);
+        let all = |status| told(&[("11", Complete), ("12", status), ("13", Complete)]);
         assert_eq!(all(Complete), Completeness { status: Complete, hours: 3, complete: 3 });
         assert_eq!(all(NotIngested), Completeness { status: NotIngested, hours: 3, complete: 2 });
-        assert_eq!(said(&[("11", NotIngested), ("12", Missing)]).status, Missing);
+        assert_eq!(told(&[("11", NotIngested), ("12", Missing)]).status, Missing);
         assert_eq!(
-            said(&[("11", Complete), ("12", Complete)]),
+            told(&[("11", Complete), ("12", Complete)]),
             Completeness { status: Unknown, hours: 3, complete: 2 }
         );
-        assert_eq!(said(&[]), Completeness { status: Unknown, hours: 3, complete: 0 });
+        assert_eq!(told(&[]), Completeness { status: Unknown, hours: 3, complete: 0 });
         assert_eq!((either(Missing, Complete), either(NotIngested, Missing)), (Complete, Missing));
-        assert_eq!(said(&[("10", Missing), ("14", Missing)]).status, Unknown);
+        assert_eq!(told(&[("10", Missing), ("14", Missing)]).status, Unknown);
     }
 }

@@ -50,14 +50,17 @@ use self::explain::Explainer;
 use self::rule::{Hits, RuleHit};
 use self::story::{Ruled, Story};
 use self::verdict::Case;
-use self::walk::{ScoredDay, Walk, midnight_after};
-use self::workspace::Window;
+use self::walk::{ScoredDay, Walk};
+use self::workspace::{Window, midnight_after};
 
 /// Alerts a day, unless the options say otherwise.
 pub const DEFAULT_BUDGET: f64 = 5.0;
 
 /// Bits from which a story is a finding while there is too little past to take a threshold from.
 pub const COLD_SCORE: f64 = 18.0;
+
+/// Findings of a day at most, beside silence: what rules name is told beside the budget, and a list or a rule may name everybody.
+const MOST_FINDINGS: usize = 200;
 
 /// When a story is a finding.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -175,6 +178,7 @@ pub async fn find(lake: &Lake, options: &DetectOptions, now: DateTime<Utc>) -> R
     let stale = walk.stale().await?;
     let wanted = by_date.keys().chain(&stale).copied().collect();
     for date in walk.way(&wanted) {
+        walk.arrive(date);
         if let Some(window) = by_date.get(&date) {
             detect_day(lake, &mut walk, *window, options.bar, &mut report).await?;
         }
@@ -236,7 +240,13 @@ async fn detect_day(
     let is_named =
         |at: &usize| hits.get(&day.scores[*at].profile).is_some_and(|hits| hits.iter().any(|hit| hit.succeeded));
     let is_finding = |story: &&Story| story.score >= threshold || story.members.iter().any(is_named);
-    let told: Vec<&Story> = stories.iter().filter(is_finding).collect();
+    let mut told: Vec<&Story> = stories.iter().filter(is_finding).collect();
+    if told.len() > MOST_FINDINGS {
+        let failure = too_many(window.date, told.len());
+        tracing::error!("{failure}");
+        report.failures.push(failure);
+        told.truncate(MOST_FINDINGS);
+    }
     report.actor_days += day.scores.len() as u64;
     report.baseline_days = walk.memory.length_days(window.date).max(0) as u64;
     report.threshold = threshold;
@@ -256,6 +266,13 @@ async fn detect_day(
 /// Bits of the rules that each profile hit, each rule once.
 fn ruled(hits: &Hits) -> Ruled {
     hits.iter().map(|(profile, hits)| (*profile, rule::worth(hits).values().sum())).collect()
+}
+
+fn too_many(date: NaiveDate, stories: usize) -> String {
+    format!(
+        "{stories} stories of {date} would be findings, and only the {MOST_FINDINGS} with the highest score are told: a list \
+         of addresses or a rule names too much, or --min-score is too low"
+    )
 }
 
 /// What fell silent on a day.
@@ -278,6 +295,7 @@ async fn complete(walk: &Walk<'_>, window: Window, findings: &mut Vec<Finding>) 
     let hours = walk.workspace.hours(window, &accounts).await?;
     for finding in findings.iter_mut() {
         finding.completeness = completeness::of(finding, &hours);
+        silence::weigh(finding);
         finding.chain = verdict::chain(&finding.access_key_ids, &steps);
     }
     findings.retain(|finding| !silence::is_only_late(finding));
@@ -299,7 +317,7 @@ async fn tell(
     for (number, story) in stories.iter().enumerate() {
         let mut weights = scene.evidence(story);
         add_rules(day, hits, story, &mut weights);
-        flagged.extend(weights.into_iter().map(|(at, millibits)| (number as i64, &day.cells[at], millibits)));
+        flagged.extend(heaviest(weights).into_iter().map(|(at, millibits)| (number as i64, &day.cells[at], millibits)));
     }
     if flagged.is_empty() {
         return Ok(Vec::new());
@@ -313,6 +331,17 @@ async fn tell(
         verdict::finding(&case, evidence.get(&(number as i64))?)
     };
     Ok(stories.iter().enumerate().filter_map(finding).collect())
+}
+
+/// Cells of a story whose events are looked up at most: one event of each would be more than are told.
+const MOST_CELLS: usize = 5 * verdict::EVENT_LIMIT;
+
+/// The cells that carry the most, in the order of their first call.
+fn heaviest(weights: BTreeMap<usize, i64>) -> BTreeMap<usize, i64> {
+    let mut sorted: Vec<(usize, i64)> = weights.into_iter().collect();
+    sorted.sort_by_key(|(at, millibits)| (std::cmp::Reverse(*millibits), *at));
+    sorted.truncate(MOST_CELLS);
+    sorted.into_iter().collect()
 }
 
 /// The cells that rules name carry the story, too; where a rule is most of it, they alone do.

@@ -53,7 +53,7 @@ pub fn find(finding_type: &str) -> Option<&'static Rule> {
 }
 
 /// The queries that name the hits of a window; `knows_aws` says whether AWS's networks can be told from others.
-/// `{date}`, `{before}` and `{delivered}` are still to be filled in.
+/// The window's placeholders are still to be filled in.
 pub fn queries(knows_aws: bool) -> [String; 3] {
     let single = RULES.iter().filter_map(|rule| Some((rule, rule.events.as_deref()?)));
     let (mut cases, mut events) = (Vec::new(), Vec::new());

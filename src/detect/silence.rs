@@ -37,6 +37,10 @@ const MOST_BITS: f64 = 60.0;
 /// Hours after which what was delivered is taken to be there. CloudTrail takes 5 minutes on average, and 15 at most as a rule.
 const DELIVERY_HOURS: i64 = 1;
 
+/// Severity of silence, and of one in which the digests stopped, too.
+const SILENT: f64 = 5.0;
+const UNLOGGED: f64 = 8.0;
+
 /// Name of this detector in the ids of its findings, and of its version.
 const DETECTOR: &str = "silence/1";
 
@@ -349,8 +353,8 @@ impl Silence {
             finding_type: finding_type.to_owned(),
             title: self.title(),
             description: self.description(until),
-            severity: 5.0,
-            severity_label: SeverityBand::of(5.0),
+            severity: SILENT,
+            severity_label: SeverityBand::of(SILENT),
             score: (self.score * 1000.0).round() / 1000.0,
             actor: self.talker.to_string(),
             actor_type: "Account".to_owned(),
@@ -454,8 +458,20 @@ impl Silence {
 
 /// Whether a finding is a silence of hours whose logs were delivered and are not in the lake.
 pub fn is_only_late(finding: &Finding) -> bool {
+    is_silence(finding) && finding.completeness.status == CompletenessStatus::NotIngested
+}
+
+/// A silence in which the digests stopped, too, or were tampered with, is graver than one of callers.
+pub fn weigh(finding: &mut Finding) {
+    use CompletenessStatus::{Missing, Modified, NoDigest};
+    if is_silence(finding) && matches!(finding.completeness.status, Missing | Modified | NoDigest) {
+        finding.severity = UNLOGGED;
+        finding.severity_label = SeverityBand::of(UNLOGGED);
+    }
+}
+
+fn is_silence(finding: &Finding) -> bool {
     finding.finding_type.starts_with("Stealth:CloudTrail/")
-        && finding.completeness.status == CompletenessStatus::NotIngested
 }
 
 #[cfg(test)]
@@ -590,6 +606,15 @@ mod tests {
         assert_eq!(finding.finding_type, "Stealth:CloudTrail/AccountSilent");
         assert!(finding.description.starts_with("0 events") && finding.factors[0].expected.contains("20 of 20 days"));
         assert!(finding.sql.contains("recipientaccountid = '2'"), "{}", finding.sql);
+        let said = |status| {
+            let mut finding = silence.finding();
+            finding.completeness.status = status;
+            weigh(&mut finding);
+            (is_only_late(&finding), finding.severity_label)
+        };
+        assert_eq!(said(CompletenessStatus::Unknown), (false, SeverityBand::Medium));
+        assert_eq!(said(CompletenessStatus::NoDigest), (false, SeverityBand::High));
+        assert!(said(CompletenessStatus::NotIngested).0);
         let hostile = Talker::Region("1".to_owned(), "x' OR '1'='1".to_owned());
         assert!(hostile.condition().ends_with("awsregion = 'x'' OR ''1''=''1'"));
     }

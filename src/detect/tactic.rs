@@ -111,6 +111,11 @@ impl Tactic {
         }
     }
 
+    /// What it is for, the same for IAM and S3: the type's first word.
+    pub fn purpose(self) -> &'static str {
+        self.finding_type().split(':').next().unwrap_or_default()
+    }
+
     /// GuardDuty's default severity of the type: 2 Low, 5 Medium, 8 High.
     pub fn base_severity(self) -> f64 {
         match self {
@@ -230,5 +235,31 @@ mod tests {
             assert_eq!(intent(api).tactic.finding_type(), finding_type, "{api}");
         }
         assert_eq!(intent("no colon").stake, 1);
+    }
+
+    #[test]
+    fn what_only_reads_is_not_what_attackers_came_for_unless_it_reads_secrets_or_data() {
+        let reads = [
+            "s3:GetBucketPublicAccessBlock",
+            "s3:GetAccountPublicAccessBlock",
+            "s3:GetObjectAcl",
+            "sso-directory:DescribeUsers",
+            "sso-directory:SearchUsers",
+            "ses:GetSendQuota",
+            "ses:GetAccountSendingEnabled",
+        ];
+        for api in reads {
+            let Intent { tactic, stake } = intent(api);
+            assert!(matches!(tactic, Tactic::Discovery | Tactic::DiscoveryS3) && stake < 3, "{api}");
+        }
+        let changes = ["s3:PutBucketPublicAccessBlock", "s3:DeleteAccountPublicAccessBlock", "ses:SendEmail"];
+        assert!(changes.into_iter().all(|api| intent(api) == Intent { tactic: Tactic::Impact, stake: 3 }));
+        let secret =
+            |line: &&Line| ["secretsmanager", "ec2", "rds*", "redshift", "iam", "ebs", "sts"].contains(&line.service);
+        let reading = ["Get", "List", "Describe", "Head", "Search", "BatchGet"];
+        let grave = TABLE.iter().filter(|line| line.intent.stake == 3);
+        for line in grave.filter(|line| reading.iter().any(|word| line.operation.starts_with(word))) {
+            assert!(secret(&line), "{}:{} reads", line.service, line.operation);
+        }
     }
 }

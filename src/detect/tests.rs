@@ -11,6 +11,7 @@ use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use tempfile::TempDir;
 
 use super::*;
+use crate::finding::{Completeness, CompletenessStatus, SeverityBand};
 use crate::lake::LakeOptions;
 use crate::query;
 use crate::schema;
@@ -199,7 +200,8 @@ async fn a_stolen_key_is_the_first_finding_and_lists_what_the_thief_did() {
     let report = world.detect(15).await;
     let first = &report.findings[0];
     assert_eq!(first.actor, user(3));
-    assert!(first.finding_type.ends_with(":IAMUser/AnomalousBehavior"), "{}", first.finding_type);
+    assert_eq!(first.finding_type, "AttackSequence:IAM/CompromisedCredentials");
+    assert_eq!(first.severity_label, SeverityBand::Critical);
     let done: Vec<String> = attack(15).into_iter().filter_map(|event| event.id).collect();
     assert_eq!(first.event_ids, done);
     assert_eq!(report.findings.len(), 1);
@@ -362,4 +364,72 @@ async fn an_altered_model_is_refused_until_it_is_removed() {
     let error = world.detect_with(15, 2).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BadInput);
     assert!(error.to_string().contains(&path), "{error}");
+}
+
+/// Rows of `completeness` for the hours of a day from one on, of these statuses.
+fn completeness_rows(day: u64, first: i64, statuses: &[&str]) -> RecordBatch {
+    let schema = schema::COMPLETENESS.schema();
+    let hour = |place: usize| at(day, (first + place as i64) * 60);
+    let column = |name: &str, data_type: &DataType| -> ArrayRef {
+        let texts = |of: &dyn Fn(usize) -> String| Arc::new(StringArray::from_iter_values((0..statuses.len()).map(of)));
+        match (name, data_type) {
+            ("account", _) => texts(&|_| ACCOUNT.to_owned()),
+            ("region", _) => texts(&|_| "us-east-1".to_owned()),
+            ("status", _) => texts(&|place| statuses[place].to_owned()),
+            (_, DataType::Utf8) => texts(&|_| "x".to_owned()),
+            (_, DataType::Int64) => Arc::new(arrow::array::Int64Array::from(vec![1; statuses.len()])),
+            (_, DataType::Date32) => {
+                let days = (hour(0).date_naive() - NaiveDate::default()).num_days() as i32;
+                Arc::new(Date32Array::from(vec![days; statuses.len()]))
+            }
+            _ => {
+                let micros = (0..statuses.len()).map(|place| hour(place).timestamp_micros());
+                Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"))
+            }
+        }
+    };
+    let columns = schema.fields().iter().map(|field| column(field.name(), field.data_type())).collect();
+    RecordBatch::try_new(schema, columns).unwrap()
+}
+
+#[tokio::test]
+async fn what_the_digests_say_of_the_hours_is_told_and_is_no_reason_to_tell_again() {
+    let world = World::new(&with_attack()).await;
+    let before = world.detect(15).await;
+    assert_eq!(before.findings[0].completeness.status, CompletenessStatus::Unknown);
+    // the attack is from 11:40 to 11:46, so that the hours from 11 to 12 count
+    world.lake.append(&schema::COMPLETENESS, &[completeness_rows(15, 11, &["complete", "missing"])]).await.unwrap();
+    let missing = world.detect(15).await;
+    assert_eq!(
+        missing.findings[0].completeness,
+        Completeness { status: CompletenessStatus::Missing, hours: 2, complete: 1 }
+    );
+    // another trail has it
+    world.lake.append(&schema::COMPLETENESS, &[completeness_rows(15, 12, &["complete"])]).await.unwrap();
+    let complete = world.detect(15).await;
+    assert_eq!(
+        complete.findings[0].completeness,
+        Completeness { status: CompletenessStatus::Complete, hours: 2, complete: 2 }
+    );
+    assert_eq!((missing.written, complete.written), (0, 0));
+}
+
+#[tokio::test]
+async fn baselines_of_another_version_are_counted_anew() {
+    let world = World::new(&with_attack()).await;
+    let first = world.detect(15).await;
+    let options = query_options(2);
+    for day in 0..16 {
+        let date = at(day, 0).date_naive();
+        let schema = schema::BASELINES.schema();
+        let text = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text])) };
+        let days = Date32Array::from(vec![(date - NaiveDate::default()).num_days() as i32]);
+        let events: ArrayRef = Arc::new(arrow::array::Int64Array::from(vec![80]));
+        let columns = vec![text(""), text(""), text("_rows"), text("0"), events, Arc::new(days)];
+        let batch = RecordBatch::try_new(schema, columns).unwrap();
+        world.lake.replace_partition(&schema::BASELINES, date, &[batch]).await.unwrap();
+    }
+    let again = world.detect(15).await;
+    assert_eq!((again.train.dates_updated, again.findings), (16, first.findings));
+    assert_eq!(train::train(&world.lake, &options, at(16, 0)).await.unwrap().dates_updated, 0);
 }

@@ -17,7 +17,7 @@ use super::playbook::next_steps;
 use super::rows::{Numbers, Texts};
 use super::rule::{self, Rule, RuleHit};
 use super::score::{ActorScore, Scored};
-use super::tactic::{Intent, intent};
+use super::tactic::{Intent, Tactic, intent};
 use crate::error::Result;
 use crate::finding::{
     ApiCalls, BaselineSpan, ChainStep, Completeness, Finding, FindingId, SeverityBand, SourceNetwork,
@@ -31,6 +31,13 @@ pub const CELL_LIMIT: usize = 20;
 
 /// Calls of a rule that its factor names.
 const NAMED_CALLS: usize = 5;
+
+/// Different tactics that make an attack sequence, and thousandths of a bit from which an event is a signal of one.
+const SEQUENCE_TACTICS: usize = 3;
+const SIGNAL_MILLIBITS: i64 = 2000;
+
+/// All sequences are critical.
+const SEQUENCE_SEVERITY: f64 = 9.0;
 
 /// Name of this detector in the ids of its findings.
 const DETECTOR: &str = "behavior/2";
@@ -134,8 +141,10 @@ pub fn finding(case: &Case<'_>, evidence: &[Evidence]) -> Option<Finding> {
     let primary = primary(evidence)?;
     let purpose = intent(&primary.api);
     let rule = leading_rule(case, purpose);
-    let finding_type = rule.map_or(purpose.tactic.finding_type(), |rule| &rule.finding_type).to_owned();
-    let severity = severity(rule, purpose, case.score, evidence);
+    let sequence = sequence(evidence);
+    let named = rule.map_or(purpose.tactic.finding_type(), |rule| &rule.finding_type);
+    let finding_type = sequence.as_ref().map_or(named, |sequence| sequence.finding_type).to_owned();
+    let severity = severity(rule, purpose, sequence.as_ref(), case.score, evidence);
     let actor = most_common(evidence.iter().map(|event| event.actor.as_str()));
     let account = most_common(evidence.iter().map(|event| event.account.as_str()));
     let latest = evidence.iter().rev().find(|event| event.actor == actor).unwrap_or(last);
@@ -143,7 +152,7 @@ pub fn finding(case: &Case<'_>, evidence: &[Evidence]) -> Option<Finding> {
     Some(Finding {
         id: FindingId::derive(DETECTOR, names.text(root.profile), &case.explainer.date.to_string()),
         title: title(&finding_type, &actor, &primary.api, &account),
-        description: description(case, evidence),
+        description: description(case, sequence.as_ref(), evidence),
         severity,
         severity_label: SeverityBand::of(severity),
         score: case.score,
@@ -246,9 +255,37 @@ fn primary(evidence: &[Evidence]) -> Option<&Evidence> {
     evidence.iter().rev().max_by_key(|event| rank(event))
 }
 
+/// Several things that attackers do one after the other, all of which worked.
+struct Sequence {
+    finding_type: &'static str,
+    purposes: Vec<&'static str>,
+}
+
+/// The sequence that a story's events are: those that are surprising, grave and succeeded are for so many different tactics.
+/// GuardDuty's sequences are made of signals of a day, too, and critical.
+fn sequence(evidence: &[Evidence]) -> Option<Sequence> {
+    let counts = |event: &&Evidence| event.outcome == "success" && event.millibits >= SIGNAL_MILLIBITS;
+    let purposes: Vec<Intent> = evidence.iter().filter(counts).map(|event| intent(&event.api)).collect();
+    let data = purposes.iter().any(|purpose| {
+        matches!(purpose.tactic, Tactic::ExfiltrationS3 | Tactic::ImpactS3Delete | Tactic::ImpactS3Write)
+    });
+    let grave = purposes.iter().filter(|purpose| purpose.stake > 2).map(|purpose| purpose.tactic.purpose());
+    let kinds: BTreeSet<&'static str> = grave.filter(|purpose| *purpose != "Discovery").collect();
+    let finding_type =
+        if data { "AttackSequence:S3/CompromisedData" } else { "AttackSequence:IAM/CompromisedCredentials" };
+    (kinds.len() >= SEQUENCE_TACTICS).then(|| Sequence { finding_type, purposes: kinds.into_iter().collect() })
+}
+
 /// GuardDuty's default of the type, up to 1.9 more with the score, less where nothing succeeded.
-fn severity(rule: Option<&Rule>, purpose: Intent, score: f64, evidence: &[Evidence]) -> f64 {
-    let base = rule.map_or(purpose.tactic.base_severity(), |rule| rule.severity);
+fn severity(
+    rule: Option<&Rule>,
+    purpose: Intent,
+    sequence: Option<&Sequence>,
+    score: f64,
+    evidence: &[Evidence],
+) -> f64 {
+    let single = rule.map_or(purpose.tactic.base_severity(), |rule| rule.severity);
+    let base = if sequence.is_some() { SEQUENCE_SEVERITY } else { single };
     let grown = base + 1.9 * (1.0 - (-score / 60.0).exp());
     let failed = evidence.iter().all(|event| event.outcome != "success");
     let severity: f64 = if failed { grown - 2.0 } else { grown };
@@ -305,13 +342,13 @@ fn networks(evidence: &[Evidence]) -> Vec<SourceNetwork> {
 
 fn title(finding_type: &str, actor: &str, api: &str, account: &str) -> String {
     let name = name_of(actor).unwrap_or_else(|| actor.to_owned());
-    match finding_type.contains("AnomalousBehavior") {
+    match finding_type.contains("AnomalousBehavior") || finding_type.starts_with("AttackSequence") {
         true => format!("{name} called {api} and more that is unusual in account {account}"),
         false => format!("{name} called {api} in account {account}: {finding_type}"),
     }
 }
 
-fn description(case: &Case<'_>, evidence: &[Evidence]) -> String {
+fn description(case: &Case<'_>, sequence: Option<&Sequence>, evidence: &[Evidence]) -> String {
     let root: &Scored = &case.members[0].best;
     let days = case.explainer.memory.days_of(root.profile);
     let failed = evidence.iter().filter(|event| event.outcome != "success").count();
@@ -321,6 +358,9 @@ fn description(case: &Case<'_>, evidence: &[Evidence]) -> String {
         evidence.len(),
         case.score
     );
+    if let Some(Sequence { purposes, .. }) = sequence {
+        let _ = write!(text, " What succeeded is an attack sequence: {}.", purposes.join(", "));
+    }
     for measured in root.signals.iter().filter(|measured| measured.credit > 0.0).take(5) {
         let facts = || root.facts.iter().filter(|fact| fact.signal == measured.signal);
         let seen: Vec<String> = facts().take(3).map(|fact| words(fact, case.explainer.names)).collect();

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 
 use super::cell::{Cell, WEEKEND, hour_of, hour_value};
 use super::feature::{ActorKind, Feature};
@@ -16,7 +16,7 @@ use super::place::{Location, Locator, Places};
 use super::score::{ActorScore, Day, Hours, ShapeOf};
 use super::silence::{Traffic, TrafficRow, day_traffic};
 use super::story::{Makers, Ruled, Scene, Story};
-use super::workspace::{Kept, Window, Workspace};
+use super::workspace::{Kept, Window, Workspace, midnight_after};
 use crate::error::Result;
 use crate::lake::Lake;
 use crate::query::{self, QueryOptions};
@@ -59,6 +59,8 @@ pub struct Walk<'a> {
     trained: BTreeMap<NaiveDate, i64>,
     /// Dates written that the queries see.
     seen: u64,
+    /// The date that the walk is at.
+    last: Option<NaiveDate>,
     /// What was done to the baselines.
     pub updated: Updated,
 }
@@ -90,7 +92,7 @@ impl<'a> Walk<'a> {
         let places = Places::new(Some(locator(options)));
         let (names, memory, updated) = (Names::default(), Memory::default(), Updated::default());
         let traffic = Traffic::default();
-        Ok(Self { lake, workspace, names, places, memory, traffic, dates, trained, seen: 0, updated })
+        Ok(Self { lake, workspace, names, places, memory, traffic, dates, trained, seen: 0, last: None, updated })
     }
 
     /// Number of events of a date.
@@ -120,6 +122,16 @@ impl<'a> Walk<'a> {
         let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else { return Vec::new() };
         let from = first.checked_sub_days(Days::new(LOOKBACK_DAYS)).unwrap_or(NaiveDate::MIN);
         self.dates.range(from..=*last).map(|(date, _)| *date).collect()
+    }
+
+    /// Goes to a date. What is known ends where no day within the lookback is: events of a clock that jumped back by years
+    /// are nobody's past.
+    pub fn arrive(&mut self, date: NaiveDate) {
+        let gap = |last: NaiveDate| (date - last).num_days() > LOOKBACK_DAYS as i64;
+        if self.last.is_some_and(gap) {
+            (self.memory, self.traffic) = (Memory::default(), Traffic::default());
+        }
+        self.last = Some(date);
     }
 
     /// Scores a window by what is known.
@@ -201,11 +213,6 @@ pub fn dates(events: &TableSnapshot) -> BTreeMap<NaiveDate, Option<i64>> {
         *sum = sum.zip(rows).map(|(sum, rows)| sum + rows);
     }
     out
-}
-
-/// The first instant after a date.
-pub fn midnight_after(date: NaiveDate) -> DateTime<Utc> {
-    date.checked_add_days(Days::new(1)).unwrap_or(NaiveDate::MAX).and_time(NaiveTime::MIN).and_utc()
 }
 
 /// What the user's files of networks tell of an address.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, SecondsFormat, Utc};
 use datafusion::datasource::{MemTable, TableProvider};
 use datafusion::prelude::SessionContext;
 
@@ -258,6 +258,9 @@ impl Workspace {
         let text = |of: &dyn Fn(&Cell) -> Name| -> ArrayRef {
             Arc::new(StringArray::from_iter_values(flagged.iter().map(|(_, cell, _)| names.text(of(cell)))))
         };
+        let resource = |cell: &Cell| cell.resource.map_or("", |name| names.text(name));
+        let resources: ArrayRef =
+            Arc::new(StringArray::from_iter_values(flagged.iter().map(|(_, cell, _)| resource(cell))));
         let number = |of: &dyn Fn(usize) -> i64| -> ArrayRef {
             Arc::new(Int64Array::from_iter_values((0..flagged.len()).map(of)))
         };
@@ -279,6 +282,7 @@ impl Workspace {
                 ("address", text(&|cell| cell.address)),
                 ("agent", text(&|cell| cell.agent)),
                 ("outcome", text(&|cell| cell.outcome)),
+                ("resource", resources),
                 ("first_time", instant(&|cell| cell.first)),
                 ("last_time", instant(&|cell| cell.last)),
             ],
@@ -482,11 +486,32 @@ impl Rows {
     }
 }
 
+/// Days of the past that rules look back on.
+const QUARTER: u64 = 90;
+
+/// Fills a query's placeholders. Dates are counted here, and a whole day has no condition on the time: the engine's instants
+/// begin in 1677, and the time of an event may be anything.
 fn in_window(sql: &str, window: Window) -> String {
-    let before = window.before.to_rfc3339_opts(SecondsFormat::Micros, true);
-    let delivered = match window.as_of {
+    let Window { date, before, as_of } = window;
+    let in_time = match before < midnight_after(date) {
+        true => format!("eventtime < TIMESTAMP '{}'", before.to_rfc3339_opts(SecondsFormat::Micros, true)),
+        false => "true".to_owned(),
+    };
+    let delivered = match as_of {
         Some(time) => format!("delivered_of(source_object) <= '{}'", time.format("%Y%m%dT%H%MZ")),
         None => "true".to_owned(),
     };
-    sql.replace("{date}", &window.date.to_string()).replace("{before}", &before).replace("{delivered}", &delivered)
+    let ago = |days| date.checked_sub_days(Days::new(days)).unwrap_or(date).to_string();
+    let after = date.checked_add_days(Days::new(1)).unwrap_or(date).to_string();
+    sql.replace("{date}", &date.to_string())
+        .replace("{day_before}", &ago(1))
+        .replace("{day_after}", &after)
+        .replace("{quarter_before}", &ago(QUARTER))
+        .replace("{in_time}", &in_time)
+        .replace("{delivered}", &delivered)
+}
+
+/// The first instant after a date.
+pub fn midnight_after(date: NaiveDate) -> DateTime<Utc> {
+    date.checked_add_days(Days::new(1)).unwrap_or(NaiveDate::MAX).and_time(NaiveTime::MIN).and_utc()
 }

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::support::schema::against_the_schema;
 use crate::support::{Ended, World};
 
 /// A demo of seven days whose last day has findings.
@@ -11,6 +12,23 @@ fn world() -> World {
     let world = World::new();
     world.run(&["demo", "--dir", "d", "--days", "7", "--seed", "3"]).expect(0);
     world
+}
+
+#[test]
+fn findings_are_what_the_schema_says_and_nothing_else() {
+    let mut all = findings(shared());
+    assert_eq!(against_the_schema(&all), [""; 0]);
+    // what the schema does not know, or knows otherwise, is refused
+    all.truncate(1);
+    let broken = [("severity", Value::from(11)), ("surprise", Value::from(1)), ("id", Value::from("x"))];
+    for (name, value) in broken {
+        let mut finding = all[0].clone();
+        finding[name] = value;
+        assert_eq!(against_the_schema(&[finding]).len(), 1, "{name}");
+    }
+    let mut factor = all[0].clone();
+    factor["factors"][0]["more"] = Value::from(1);
+    assert_eq!(against_the_schema(&[factor]).len(), 1);
 }
 
 /// One that all tests that only read share.

@@ -20,6 +20,7 @@ mod queue;
 mod rules;
 mod run;
 mod shell;
+mod silence;
 mod sink;
 mod support;
 mod trino;

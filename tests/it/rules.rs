@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::World;
 use crate::support::records::envelope;
+use crate::support::schema::against_the_schema;
 
 const ACCOUNT: &str = "111122223333";
 
@@ -117,7 +118,9 @@ fn world(calls: &[Call]) -> World {
 fn found(world: &World, more: &[&str]) -> Vec<Value> {
     let day = ["detect", "--lake", "lake", "--from", "2026-01-15", "--to", "2026-01-16", "-o", "ndjson"];
     let ended = world.run(&[&day[..], more].concat()).expect(0);
-    ended.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    let findings: Vec<Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(against_the_schema(&findings), [""; 0]);
+    findings
 }
 
 /// Whom the factors of all findings accuse of what: `type` and user or role.

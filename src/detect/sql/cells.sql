@@ -16,7 +16,7 @@ WITH day AS (
     additionaleventdata,
     eventtime
   FROM events
-  WHERE actor IS NOT NULL AND event_date = DATE '{date}' AND eventtime < TIMESTAMP '{before}' AND {delivered}
+  WHERE actor IS NOT NULL AND event_date = DATE '{date}' AND {in_time} AND {delivered}
 ),
 marked AS (
   SELECT *,

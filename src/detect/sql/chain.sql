@@ -3,7 +3,7 @@ WITH issued AS (
   SELECT issued_key_of(responseelements) AS access_key, actor, api_of(eventsource, eventname) AS call, eventtime,
     nullif(get_field(useridentity, 'accesskeyid'), '') AS made_with
   FROM events
-  WHERE event_date BETWEEN DATE '{date}' - INTERVAL '1 day' AND DATE '{date}' AND eventtime < TIMESTAMP '{before}'
+  WHERE event_date BETWEEN DATE '{day_before}' AND DATE '{date}' AND {in_time}
     AND {delivered} AND eventsource = 'sts.amazonaws.com' AND responseelements IS NOT NULL AND actor IS NOT NULL
 ),
 ranked AS (

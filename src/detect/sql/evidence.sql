@@ -5,9 +5,11 @@ WITH theirs AS (
     coalesce(recipientaccountid, '(none)') AS account,
     api_of(eventsource, eventname) AS api,
     coalesce(awsregion, '(none)') AS region,
-    coalesce(sourceipaddress, '(none)') AS address
+    coalesce(sourceipaddress, '(none)') AS address,
+    CASE WHEN requestparameters IS NULL THEN '' ELSE replace(resource_of(api_of(eventsource, eventname), requestparameters),
+      '(none)', '') END AS resource
   FROM events
-  WHERE event_date = DATE '{date}' AND eventtime < TIMESTAMP '{before}' AND {delivered}
+  WHERE event_date = DATE '{date}' AND {in_time} AND {delivered}
     AND actor IN (SELECT actor FROM flagged)
 ),
 met AS (
@@ -15,7 +17,7 @@ met AS (
     row_number() OVER (PARTITION BY f.story, f.cell ORDER BY e.eventtime, e.eventid, e.eventhash) AS place
   FROM theirs e
   JOIN flagged f ON f.actor = e.actor AND f.access_key = e.access_key AND f.account = e.account AND f.api = e.api
-    AND f.region = e.region AND f.address = e.address AND f.outcome = coalesce(e.outcome, 'success')
+    AND f.region = e.region AND f.address = e.address AND f.resource = e.resource AND f.outcome = coalesce(e.outcome, 'success')
     AND e.eventtime BETWEEN f.first_time AND f.last_time AND f.agent = agent_of(e.useragent)
 ),
 once AS (

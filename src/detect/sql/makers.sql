@@ -2,7 +2,7 @@
 WITH issued AS (
   SELECT profile_of(actor) AS profile, issued_key_of(responseelements) AS access_key
   FROM events
-  WHERE event_date BETWEEN DATE '{date}' - INTERVAL '1 day' AND DATE '{date}' AND eventsource = 'sts.amazonaws.com'
+  WHERE event_date BETWEEN DATE '{day_before}' AND DATE '{date}' AND eventsource = 'sts.amazonaws.com'
     AND responseelements IS NOT NULL AND actor IS NOT NULL
 )
 SELECT access_key, min(profile) AS profile

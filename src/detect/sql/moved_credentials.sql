@@ -13,7 +13,7 @@ WITH uses AS (
     coalesce(outcome, 'success') AS outcome,
     eventtime
   FROM events
-  WHERE actor IS NOT NULL AND event_date = DATE '{date}' AND eventtime < TIMESTAMP '{before}' AND {delivered}
+  WHERE actor IS NOT NULL AND event_date = DATE '{date}' AND {in_time} AND {delivered}
     AND get_field(useridentity, 'type') = 'AssumedRole' AND get_field(useridentity, 'invokedby') IS NULL
     AND (get_field(get_field(useridentity, 'sessioncontext'), 'ec2roledelivery') IS NOT NULL
       OR regexp_like(split_part(get_field(useridentity, 'principalid'), ':', 2), '^i-[0-9a-f]{8,17}$'))
@@ -26,7 +26,7 @@ placed AS (
 known AS (
   SELECT DISTINCT actor AS profile, value AS network
   FROM baselines
-  WHERE feature = 'network' AND event_date BETWEEN DATE '{date}' - INTERVAL '90 days' AND DATE '{date}' - INTERVAL '1 day'
+  WHERE feature = 'network' AND event_date BETWEEN DATE '{quarter_before}' AND DATE '{day_before}'
     AND actor IN (SELECT profile FROM placed)
 ),
 -- where most of an account's instances come from together is their way out

@@ -4,7 +4,7 @@ WITH day AS (
     coalesce(eventsource = 's3.amazonaws.com' AND eventcategory = 'Data', false) AS s3_data,
     source_list(sourceipaddress) AS listed
   FROM events
-  WHERE actor IS NOT NULL AND event_date = DATE '{date}' AND eventtime < TIMESTAMP '{before}' AND {delivered}
+  WHERE actor IS NOT NULL AND event_date = DATE '{date}' AND {in_time} AND {delivered}
 ),
 marked AS (
   SELECT *, profile_of(actor) AS profile, concat_ws(' ', {cases}) AS rules

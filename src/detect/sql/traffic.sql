@@ -9,6 +9,6 @@ SELECT
   count(*) FILTER (WHERE date_part('hour', eventtime) > 17) AS fourth,
   max(eventtime) AS newest
 FROM events
-WHERE event_date = DATE '{date}' AND eventtime < TIMESTAMP '{before}' AND {delivered}
+WHERE event_date = DATE '{date}' AND {in_time} AND {delivered}
 GROUP BY 1, 2, 3
 ORDER BY 1, 2, 3

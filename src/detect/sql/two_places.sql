@@ -8,7 +8,7 @@ WITH sign_ins AS (
     coalesce(sourceipaddress, '(none)') AS address,
     source_country(sourceipaddress) AS country
   FROM events
-  WHERE event_date BETWEEN DATE '{date}' - INTERVAL '1 day' AND DATE '{date}' AND eventtime < TIMESTAMP '{before}'
+  WHERE event_date BETWEEN DATE '{day_before}' AND DATE '{date}' AND {in_time}
     AND {delivered} AND actor IS NOT NULL
     AND eventsource = 'signin.amazonaws.com' AND eventname = 'ConsoleLogin' AND outcome = 'success'
 ),
@@ -18,7 +18,7 @@ people AS (
 known AS (
   SELECT actor AS profile, source_country(split_part(value, '/', 1)) AS country, count(DISTINCT event_date) AS days
   FROM baselines
-  WHERE feature = 'network' AND event_date BETWEEN DATE '{date}' - INTERVAL '90 days' AND DATE '{date}' - INTERVAL '1 day'
+  WHERE feature = 'network' AND event_date BETWEEN DATE '{quarter_before}' AND DATE '{day_before}'
     AND actor IN (SELECT profile FROM people)
   GROUP BY 1, 2
   HAVING count(DISTINCT event_date) > 1

@@ -78,5 +78,5 @@ fn of(source: &str, name: &str) -> Intent {
 
 /// `Persistence:IAMUser/AnomalousBehavior` -> `Persistence`
 fn word(intent: Intent) -> &'static str {
-    intent.tactic.finding_type().split(':').next().unwrap_or_default()
+    intent.tactic.purpose()
 }

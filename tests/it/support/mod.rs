@@ -8,6 +8,7 @@ pub mod findings;
 pub mod forge;
 pub mod proxy;
 pub mod records;
+pub mod schema;
 pub mod shaky;
 pub mod suspects;
 
