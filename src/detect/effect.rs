@@ -240,7 +240,7 @@ fn account_in(text: &str) -> Option<&str> {
 pub fn public_grant(parameters: &str) -> &'static str {
     let Ok(Value::Object(members)) = serde_json::from_str::<Value>(parameters) else { return "" };
     let policies = members.iter().filter(|(key, _)| POLICIES.contains(&key.as_str())).map(|(_, value)| value);
-    let opened = policies.flat_map(|policy| statements(policy)).any(|statement| lets_everybody(&statement));
+    let opened = policies.flat_map(statements).any(|statement| lets_everybody(&statement));
     let is_list = |key: &str| key.starts_with("x-amz-") || key == "acl" || key == "AccessControlPolicy";
     let lists: Vec<&Value> = members.iter().filter(|(key, _)| is_list(key)).map(|(_, value)| value).collect();
     let grants = |marks: &[&str]| lists.iter().any(|list| holds(list, marks, 0));
