@@ -180,6 +180,7 @@ fn buckets_opened_to_the_world_are_told_and_those_that_stay_shut_are_not() {
         bucket("failed", "PutBucketPolicy", policy("Allow", json!({}))).denied(),
         bucket("private", "PutBucketAcl", acl("private")),
         bucket("whole", "PutBucketPublicAccessBlock", block([true; 4])),
+        bucket("unknown", "PutBucketPublicAccessBlock", json!({})),
         bucket("reader", "GetBucketPublicAccessBlock", json!({})),
         delete("tried").denied(),
         bucket(
@@ -229,7 +230,20 @@ fn tampering_and_root_are_told_and_harmless_changes_are_not() {
             trail("narrows", "PutEventSelectors", json!({"eventSelectors": [{"includeManagementEvents": false}]})),
             trail("updates", "UpdateTrail", json!({"name": "t", "isMultiRegionTrail": false})),
             trail("validates", "UpdateTrail", json!({"name": "t", "enableLogFileValidation": true})),
-            trail("widens", "PutEventSelectors", json!({"eventSelectors": [{"includeManagementEvents": true}]})),
+            trail(
+                "widens",
+                "PutEventSelectors",
+                json!({"eventSelectors": [
+                    {"includeManagementEvents": true, "readWriteType": "All"},
+                    {"includeManagementEvents": false, "readWriteType": "ReadOnly", "dataResources": []}
+                ]}),
+            ),
+            trail(
+                "chooses",
+                "PutEventSelectors",
+                json!({"advancedEventSelectors": [{"fieldSelectors": [{"equals": ["Data"]}]}]}),
+            ),
+            trail("reads", "PutEventSelectors", json!({"eventSelectors": [{"readWriteType": "WriteOnly"}]})),
             trail("tries", "StopLogging", json!({"name": "t"})).denied(),
             password("weak", 8, true),
             password("letters", 20, false),
@@ -248,6 +262,8 @@ fn tampering_and_root_are_told_and_harmless_changes_are_not() {
         ("Stealth:IAMUser/CloudTrailLoggingDisabled", "stops"),
         ("Stealth:IAMUser/CloudTrailLoggingDisabled", "narrows"),
         ("Stealth:IAMUser/CloudTrailLoggingDisabled", "updates"),
+        ("Stealth:IAMUser/CloudTrailLoggingDisabled", "chooses"),
+        ("Stealth:IAMUser/CloudTrailLoggingDisabled", "reads"),
         ("Stealth:IAMUser/PasswordPolicyChange", "weak"),
         ("Stealth:IAMUser/PasswordPolicyChange", "letters"),
         ("Stealth:IAMUser/PasswordPolicyChange", "drops"),
