@@ -393,6 +393,9 @@ fn an_instances_credentials_elsewhere_are_told_and_its_usual_ways_out_are_not() 
         use_of("served", "i-0123456789abcdef5", day, "ssm.amazonaws.com"),
         use_of("office", "i-0123456789abcdef6", "2026-01-13T10:00:00Z", THERE),
         use_of("office", "i-0123456789abcdef6", day, THERE),
+        use_of("cloister", "i-0123456789abcdef7", day, "10.9.2.3"),
+        // from outside, while the instance is at home in a private network
+        use_of("cloister", "i-0123456789abcdef7", later, "203.0.113.9"),
         // a person's session of a role is no instance's
         plain("x")
             .by({
@@ -402,6 +405,9 @@ fn an_instances_credentials_elsewhere_are_told_and_its_usual_ways_out_are_not() 
             })
             .from(HERE),
     ];
+    for before in ["2026-01-12", "2026-01-13", "2026-01-14"] {
+        calls.push(use_of("cloister", "i-0123456789abcdef7", &format!("{before}T10:00:00Z"), "10.9.2.3"));
+    }
     let found_in = |calls: &[Call], more: &[&str]| {
         let world = world(calls);
         std::fs::write(world.path("ranges.json"), ranges).expect("writes");
@@ -412,10 +418,13 @@ fn an_instances_credentials_elsewhere_are_told_and_its_usual_ways_out_are_not() 
         "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.InsideAWS",
     );
     let known = found_in(&calls, &["--aws-ip-ranges", "ranges.json"]);
-    assert_eq!(known, expected(&[(outside, "stolen"), (inside, "moved"), (inside, "bridge")]));
+    assert_eq!(known, expected(&[(outside, "stolen"), (inside, "moved"), (inside, "bridge"), (outside, "cloister")]));
     // without AWS's networks all that is known is that one key is in two places
     let unknown = found_in(&calls, &[]);
-    assert_eq!(unknown, expected(&[(outside, "stolen"), (outside, "moved"), (inside, "bridge")]));
+    assert_eq!(
+        unknown,
+        expected(&[(outside, "stolen"), (outside, "moved"), (inside, "bridge"), (outside, "cloister")])
+    );
     // most instances of the account leave through the company's line: that is where they belong
     let fleet = ["i-0000000000000000a", "i-0000000000000000b", "i-0000000000000000c", "i-0000000000000000d"];
     calls = fleet.iter().map(|id| use_of("fleet", id, day, HERE)).collect();

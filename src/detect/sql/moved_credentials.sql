@@ -39,26 +39,44 @@ exits AS (
   GROUP BY placed.home, network, instances
   HAVING count(DISTINCT instance) > 2 AND 2 * count(DISTINCT instance) >= instances
 ),
--- the place of a key's first use is where it was handed out; a machine has an address for each version of IP
+-- the place of a key's first public use is where it was handed out; a machine has an address for each version of IP, and
+-- comes back from a stop with another address and another key
 spread AS (
-  SELECT access_key, first_value(network ORDER BY eventtime, network) AS first_network, max(CAST(strpos(address, ':') > 0 AS INT)) AS any_six,
-    min(CAST(strpos(address, ':') > 0 AS INT)) AS all_six, count(DISTINCT network) AS networks
+  SELECT access_key, first_value(network ORDER BY eventtime, network) AS first_network,
+    max(CAST(strpos(address, ':') > 0 AS INT)) - min(CAST(strpos(address, ':') > 0 AS INT)) AS both_versions,
+    count(DISTINCT network) AS networks
   FROM placed
-  WHERE kind IN ('internet', 'aws-ip')
+  WHERE kind IN ('internet', 'aws-ip') AND access_key <> ''
   GROUP BY access_key
+),
+-- roles whose instances are known, and have called from private networks only
+indoors AS (
+  SELECT actor AS profile
+  FROM baselines
+  WHERE feature = 'network' AND event_date BETWEEN DATE '{quarter_before}' AND DATE '{day_before}'
+    AND actor IN (SELECT profile FROM placed)
+  GROUP BY actor
+  HAVING count(DISTINCT event_date) > 2
+    AND NOT bool_or(coalesce(source_kind(split_part(value, '/', 1)) IN ('internet', 'aws-ip'), false))
+),
+places AS (
+  SELECT home, instance, count(DISTINCT network) AS networks FROM placed GROUP BY home, instance
 ),
 strange AS (
   SELECT placed.*,
-    coalesce(networks > 1 + any_six - all_six AND placed.network <> first_network, false) AS elsewhere,
+    coalesce(spread.networks > 1 + both_versions AND placed.network <> first_network, false) AS elsewhere,
+    indoors.profile IS NOT NULL AND places.networks > 1 AS left_home,
     known.network IS NOT NULL OR exits.network IS NOT NULL AS usual
   FROM placed
+  JOIN places ON places.home = placed.home AND places.instance = placed.instance
   LEFT JOIN spread ON spread.access_key = placed.access_key
+  LEFT JOIN indoors ON indoors.profile = placed.profile
   LEFT JOIN known ON known.profile = placed.profile AND known.network = placed.network
   LEFT JOIN exits ON exits.home = placed.home AND exits.network = placed.network
 ),
 marked AS (
   SELECT *, CASE
-    WHEN kind = 'internet' AND ({knows_aws} OR elsewhere)
+    WHEN kind = 'internet' AND ({knows_aws} OR elsewhere OR left_home)
       THEN 'UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS'
     WHEN kind = 'aws-ip' AND elsewhere OR foreign_endpoint
       THEN 'UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.InsideAWS' END AS rules
