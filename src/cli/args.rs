@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use trailhound::detect::signal::Signal;
 use trailhound::finding::SeverityBand;
 
 use trailhound::query::output::Format;
@@ -462,6 +463,10 @@ pub struct BacktestArgs {
     /// CSV with a column eventID (and, if there is one, campaign) of what was malicious
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
+    /// Signals that shall count for nothing, e.g. network,hour: what the others are worth alone. Every day is counted
+    /// anew for it, in memory
+    #[arg(long, value_name = "SIGNAL", value_delimiter = ',', value_parser = signal)]
+    pub without: Vec<Signal>,
 }
 
 /// What a finding was.
@@ -684,6 +689,14 @@ fn budget(text: &str) -> Result<f64, String> {
         Ok(number) if number > 0.0 && number <= 1e6 => Ok(number / days),
         _ => Err(format!("\"{number}\" is no number of alerts; give e.g. 5/day")),
     }
+}
+
+/// A signal's name.
+fn signal(text: &str) -> Result<Signal, String> {
+    Signal::of(text.trim()).ok_or_else(|| {
+        let names: Vec<&str> = Signal::all().map(Signal::as_str).collect();
+        format!("there is no signal \"{text}\"; there are {}", names.join(", "))
+    })
 }
 
 /// An instant: RFC 3339, or a day (its beginning in UTC).

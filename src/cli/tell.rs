@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
-use chrono::{Days, NaiveTime, Utc};
+use chrono::{Days, NaiveDate, NaiveTime, Utc};
 use trailhound::detect::baseline::{self, ValueUse};
-use trailhound::detect::{Bar, DetectOptions, DetectReport, find};
+use trailhound::detect::signal::Signal;
+use trailhound::detect::{Bar, DetectOptions, DetectReport, find, findings};
 use trailhound::error::{Error, ErrorKind};
 use trailhound::finding::{ChainStep, Completeness, Factor, Finding, Rarity, Scope, SourceNetwork};
 use trailhound::inert::{Breaks, push_visible};
@@ -240,8 +241,11 @@ fn bars(values: &[ValueUse], days: u64, out: &mut dyn Write) -> std::io::Result<
 pub async fn backtest(settings: &Settings, args: BacktestArgs) -> anyhow::Result<ExitStatus> {
     let lake = Lake::open(&settings.lake(args.lake)?).await?;
     let labels = args.labels.as_deref().map(read_labels).transpose()?;
-    let report = find(&lake, &settings.detect(&args.detect), Utc::now()).await?;
+    let without: BTreeSet<Signal> = args.without.into_iter().collect();
+    let options = DetectOptions { without, ..settings.detect(&args.detect) };
+    let report = find(&lake, &options, Utc::now()).await?;
     super::report::write(settings, &report)?;
+    let recorded = findings(&lake, &options.query).await?;
     let mut out = std::io::stdout();
     let days = RecordBatch::try_from_iter([
         ("day", texts(report.by_day.iter().map(|day| day.date.to_string()))),
@@ -251,6 +255,7 @@ pub async fn backtest(settings: &Settings, args: BacktestArgs) -> anyhow::Result
     ])?;
     super::findings::rows(&days, Format::Table, &mut out).await?;
     totals(&report, &mut out)?;
+    stability(&report, &recorded, &mut out)?;
     if let Some(labels) = labels {
         against(&report, &labels, &mut out)?;
     }
@@ -272,6 +277,24 @@ fn totals(report: &DetectReport, out: &mut dyn Write) -> std::io::Result<()> {
         writeln!(out, "  {name:40} {number}")?;
     }
     Ok(())
+}
+
+/// How many of the findings that the lake has of these days would be told again.
+fn stability(report: &DetectReport, recorded: &[Finding], out: &mut dyn Write) -> std::io::Result<()> {
+    let days: BTreeSet<NaiveDate> = report.by_day.iter().map(|day| day.date).collect();
+    let of_these = recorded.iter().filter(|finding| days.contains(&finding.first_seen.date_naive()));
+    let before: BTreeSet<&str> = of_these.map(|finding| finding.id.as_str()).collect();
+    let now: BTreeSet<&str> = report.findings.iter().map(|finding| finding.id.as_str()).collect();
+    if before.is_empty() {
+        return writeln!(out, "\nno finding of these days is recorded in the lake to compare with");
+    }
+    let again = before.intersection(&now).count();
+    writeln!(
+        out,
+        "\nof {} findings recorded in the lake for these days {again} are told again; {} are new",
+        before.len(),
+        now.len() - again
+    )
 }
 
 /// Campaign by event id; the empty name where the file has no campaigns.

@@ -87,8 +87,9 @@ impl Explainer<'_> {
     fn value(&self, unit: &Scored, measured: &Measured, fact: &Fact, account: Name, credit: f64) -> Factor {
         let usage = self.memory.usage(unit.profile, fact.feature, fact.value, account, self.date);
         let rarity = rarity(&usage);
+        let feature = if fact.signal == Signal::Regained { fact.signal.as_str() } else { fact.feature.as_str() };
         Factor {
-            feature: fact.feature.as_str().to_owned(),
+            feature: feature.to_owned(),
             observed: self.names.text(fact.value).to_owned(),
             expected: format!(
                 "seen on {} of the actor's {} days; by {} of {} peers, {} of {} actors of the account, {} of {} of the \

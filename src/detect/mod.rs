@@ -18,6 +18,7 @@ pub mod names;
 pub mod place;
 pub mod playbook;
 pub mod reference;
+mod regain;
 mod rows;
 pub mod rule;
 pub mod score;
@@ -47,8 +48,11 @@ use crate::train::TrainReport;
 
 use self::cell::Cell;
 use self::explain::Explainer;
+use self::names::Name;
 use self::rule::{Hits, RuleHit};
-use self::story::{Ruled, Story};
+use self::signal::Signal;
+use self::score::Day;
+use self::story::{Ruled, Scene, Story};
 use self::verdict::Case;
 use self::walk::{ScoredDay, Walk};
 use self::workspace::{Window, midnight_after};
@@ -83,6 +87,8 @@ pub struct DetectOptions {
     pub as_of: Option<DateTime<Utc>>,
     /// When a story is a finding. What a rule names (root, logging disabled, attack distributions) always is.
     pub bar: Bar,
+    /// Signals that count for nothing: what the others are worth alone.
+    pub without: BTreeSet<Signal>,
     /// Threads, memory, networks.
     pub query: QueryOptions,
 }
@@ -90,7 +96,7 @@ pub struct DetectOptions {
 impl DetectOptions {
     /// The default range and budget.
     pub fn new(query: QueryOptions) -> Self {
-        Self { from: None, to: None, as_of: None, bar: Bar::Budget(DEFAULT_BUDGET), query }
+        Self { from: None, to: None, as_of: None, bar: Bar::Budget(DEFAULT_BUDGET), without: BTreeSet::new(), query }
     }
 }
 
@@ -103,6 +109,8 @@ pub struct DetectReport {
     pub to: Option<DateTime<Utc>>,
     /// Days scored.
     pub days: u64,
+    /// Calls scored; those of AWS itself are left out.
+    pub events: u64,
     /// Actor-days scored.
     pub actor_days: u64,
     /// Days of past behind the last day scored; below a week, trust the scores accordingly.
@@ -157,7 +165,7 @@ pub async fn detect(lake: &Lake, options: &DetectOptions, now: DateTime<Utc>) ->
 /// # Errors
 /// As [`detect`].
 pub async fn find(lake: &Lake, options: &DetectOptions, now: DateTime<Utc>) -> Result<DetectReport> {
-    let mut walk = Walk::open(lake, &options.query, now).await?;
+    let mut walk = Walk::open(lake, &options.query, now).await?.without(options.without.clone());
     let dates: BTreeSet<NaiveDate> = walk.dates.keys().copied().collect();
     let windows = windows(options, &dates, now)?;
     let by_date: BTreeMap<NaiveDate, Window> = windows.iter().map(|window| (window.date, *window)).collect();
@@ -165,6 +173,7 @@ pub async fn find(lake: &Lake, options: &DetectOptions, now: DateTime<Utc>) -> R
         from: windows.first().map(|window| midnight(window.date)),
         to: windows.last().map(|window| window.before),
         days: windows.len() as u64,
+        events: 0,
         actor_days: 0,
         baseline_days: 0,
         threshold: 0.0,
@@ -247,10 +256,12 @@ async fn detect_day(
         report.failures.push(failure);
         told.truncate(MOST_FINDINGS);
     }
+    report.events += day.cells.iter().map(|cell| cell.calls.max(0) as u64).sum::<u64>();
     report.actor_days += day.scores.len() as u64;
     report.baseline_days = walk.memory.length_days(window.date).max(0) as u64;
     report.threshold = threshold;
-    let mut findings = tell(walk, window, &day, &hits, &ruled, &told, &version).await?;
+    let told = Told { day: &day, hits: &hits, ruled: &ruled, stories: told, threshold, version: &version };
+    let mut findings = told.findings(walk, window).await?;
     findings.extend(silences(walk, window).await?);
     complete(walk, window, &mut findings).await?;
     report.by_day.push(DayReport {
@@ -302,35 +313,49 @@ async fn complete(walk: &Walk<'_>, window: Window, findings: &mut Vec<Finding>) 
     Ok(())
 }
 
-/// The findings of stories, with their events.
-async fn tell(
-    walk: &Walk<'_>,
-    window: Window,
-    day: &ScoredDay,
-    hits: &Hits,
-    ruled: &Ruled,
-    stories: &[&Story],
-    version: &str,
-) -> Result<Vec<Finding>> {
-    let scene = walk.scene(day, ruled);
-    let mut flagged: Vec<(i64, &Cell, i64)> = Vec::new();
-    for (number, story) in stories.iter().enumerate() {
-        let mut weights = scene.evidence(story);
-        add_rules(day, hits, story, &mut weights);
-        flagged.extend(heaviest(weights).into_iter().map(|(at, millibits)| (number as i64, &day.cells[at], millibits)));
+/// The stories of a day that are findings.
+struct Told<'a> {
+    day: &'a ScoredDay,
+    hits: &'a Hits,
+    ruled: &'a Ruled,
+    stories: Vec<&'a Story>,
+    threshold: f64,
+    version: &'a str,
+}
+
+impl Told<'_> {
+    /// The findings of the stories, with their events.
+    async fn findings(&self, walk: &Walk<'_>, window: Window) -> Result<Vec<Finding>> {
+        let scene = walk.scene(self.day, self.ruled);
+        let mut flagged: Vec<(i64, &Cell, i64)> = Vec::new();
+        for (number, story) in self.stories.iter().enumerate() {
+            let mut weights = scene.evidence(story);
+            add_rules(self.day, self.hits, story, &mut weights);
+            let cells = heaviest(weights).into_iter();
+            flagged.extend(cells.map(|(at, millibits)| (number as i64, &self.day.cells[at], millibits)));
+        }
+        if flagged.is_empty() {
+            return Ok(Vec::new());
+        }
+        let evidence = walk.workspace.evidence(window, &flagged, &walk.names).await?;
+        let day = walk.day(window.date, &self.day.cells);
+        let finding = |(number, story): (usize, &&Story)| {
+            let members: Vec<_> = story.members.iter().map(|at| &self.day.scores[*at]).collect();
+            let rules = members.iter().filter_map(|score| self.hits.get(&score.profile)).flatten().copied().collect();
+            let explainer = Explainer { memory: &walk.memory, names: &walk.names, date: window.date };
+            let case = Case { members, score: story.score, rules, explainer, model_version: self.version };
+            let finding = verdict::finding(&case, evidence.get(&(number as i64))?)?;
+            Some(Finding { time: self.moment(&day, &scene, story).unwrap_or(finding.time), ..finding })
+        };
+        Ok(self.stories.iter().enumerate().filter_map(finding).collect())
     }
-    if flagged.is_empty() {
-        return Ok(Vec::new());
+
+    /// When a story became one that is told.
+    fn moment(&self, day: &Day<'_>, scene: &Scene<'_>, story: &Story) -> Option<DateTime<Utc>> {
+        let named = |(profile, hits): (&Name, &Vec<RuleHit>)| hits.iter().map(|hit| (*profile, hit.api)).collect::<Vec<_>>();
+        let rules: Vec<(Name, Name)> = self.hits.iter().flat_map(named).collect();
+        scene.moment(day, story, self.threshold.min(story.score), &rules)
     }
-    let evidence = walk.workspace.evidence(window, &flagged, &walk.names).await?;
-    let finding = |(number, story): (usize, &&Story)| {
-        let members: Vec<_> = story.members.iter().map(|at| &day.scores[*at]).collect();
-        let rules = members.iter().filter_map(|score| hits.get(&score.profile)).flatten().copied().collect();
-        let explainer = Explainer { memory: &walk.memory, names: &walk.names, date: window.date };
-        let case = Case { members, score: story.score, rules, explainer, model_version: version };
-        verdict::finding(&case, evidence.get(&(number as i64))?)
-    };
-    Ok(stories.iter().enumerate().filter_map(finding).collect())
 }
 
 /// Cells of a story whose events are looked up at most: one event of each would be more than are told.

@@ -14,6 +14,7 @@ use super::memory::Memory;
 use super::model::{Level, bits, trust};
 use super::names::{Name, Names};
 use super::signal::Signal;
+use super::regain;
 use super::tactic::{Intent, intent};
 
 /// A pause after which another unit begins, and the longest unit: a session of somebody who looks around and acts.
@@ -53,6 +54,8 @@ const SIGNAL_FLOOR: f64 = 1.6;
 /// Weight of a strange place and strange deeds coming together.
 const JOINT: f64 = 0.73;
 
+const SPLIT: f64 = 1.0;
+const HEAVY: f64 = 1.0;
 /// Bits of a shape from which it counts: one day in sixteen.
 const SHAPE_FLOOR: f64 = 4.0;
 
@@ -129,6 +132,9 @@ type Newcomers = HashMap<(Feature, Name), Vec<(DateTime<Utc>, Name)>>;
 /// The networks in which each key was used, with the first and the last call there.
 type Keys = HashMap<Name, Vec<(Name, DateTime<Utc>, DateTime<Utc>)>>;
 
+/// No signal is left out.
+static EVERYTHING: BTreeSet<Signal> = BTreeSet::new();
+
 /// A day's cells, prepared.
 pub struct Day<'a> {
     date: NaiveDate,
@@ -138,6 +144,7 @@ pub struct Day<'a> {
     intents: HashMap<Name, Intent>,
     newcomers: Newcomers,
     keys: Keys,
+    without: &'a BTreeSet<Signal>,
     hours: HashMap<String, Name>,
 }
 
@@ -146,7 +153,23 @@ impl<'a> Day<'a> {
     pub fn new(date: NaiveDate, memory: &'a Memory, names: &'a Names, cells: &'a [Cell], hours: Hours) -> Self {
         let intents = cells.iter().map(|cell| (cell.api, intent(names.text(cell.api)))).collect();
         let newcomers = newcomers(memory, cells);
-        Self { date, memory, names, cells, intents, newcomers, keys: keys(names, cells), hours: hours.0 }
+        let (keys, without) = (keys(names, cells), &EVERYTHING);
+        Self { date, memory, names, cells, intents, newcomers, keys, without, hours: hours.0 }
+    }
+
+    /// The same, with signals that count for nothing.
+    pub fn without(self, signals: &'a BTreeSet<Signal>) -> Self {
+        Self { without: signals, ..self }
+    }
+
+    /// The cells.
+    pub fn cells(&self) -> &'a [Cell] {
+        self.cells
+    }
+
+    /// The texts.
+    pub fn names(&self) -> &'a Names {
+        self.names
     }
 
     /// Tactic and stake of an API of the day.
@@ -159,6 +182,13 @@ impl<'a> Day<'a> {
         let mut by_profile: BTreeMap<Name, Vec<usize>> = BTreeMap::new();
         self.cells.iter().enumerate().for_each(|(at, cell)| by_profile.entry(cell.profile).or_default().push(at));
         by_profile.into_iter().map(|(profile, cells)| self.actor(profile, &cells, shape)).collect()
+    }
+
+    /// Scores one actor by what it had done up to an instant; `None` where that is nothing.
+    pub fn score_until(&self, profile: Name, until: DateTime<Utc>) -> Option<ActorScore> {
+        let theirs = |cell: &Cell| cell.profile == profile && cell.last <= until;
+        let cells: Vec<usize> = (0..self.cells.len()).filter(|at| theirs(&self.cells[*at])).collect();
+        (!cells.is_empty()).then(|| self.actor(profile, &cells, &|_| 0.0))
     }
 
     fn actor(&self, profile: Name, cells: &[usize], shape: ShapeOf<'_>) -> ActorScore {
@@ -214,19 +244,20 @@ impl<'a> Day<'a> {
 
     /// Cuts an actor's day into units. Programs move through many networks; those that they know are one.
     fn units(&self, scorer: &Scorer<'_>, cells: &[usize]) -> Vec<Vec<usize>> {
-        let mut by_network: BTreeMap<Option<Name>, Vec<Vec<usize>>> = BTreeMap::new();
+        let mut by_source: BTreeMap<(Option<Name>, bool), Vec<Vec<usize>>> = BTreeMap::new();
         for &at in cells {
             let cell = &self.cells[at];
             let network = cell.place.network;
             let usual =
                 scorer.kind == ActorKind::Workload && self.memory.knows(scorer.profile, Feature::Network, network);
-            let units = by_network.entry((!usual).then_some(network)).or_default();
+            let applied = SPLIT > 0.0 && is_declarative(self.names.text(cell.agent));
+            let units = by_source.entry(((!usual).then_some(network), applied)).or_default();
             match units.last_mut() {
                 Some(unit) if self.continues(unit, cell) => unit.push(at),
                 _ => units.push(vec![at]),
             }
         }
-        let mut units: Vec<Vec<usize>> = by_network.into_values().flatten().collect();
+        let mut units: Vec<Vec<usize>> = by_source.into_values().flatten().collect();
         units.sort();
         units
     }
@@ -251,19 +282,35 @@ impl<'a> Day<'a> {
     }
 }
 
+/// -log2 of the probability of so many or more, where the actor's own days are believed by `known`, and else nothing but
+/// the order of magnitude is: then P(X >= n) = 1 / (1 + n / mean), the Lomax distribution of shape 1.
+fn mixed_bits(level: Level, prior: Level, number: f64, known: f64) -> f64 {
+    let own = 0.5f64.powf(level.tail_bits(number).min(1000.0));
+    let any = 1.0 / (1.0 + number / (prior.mean * HEAVY));
+    bits(known * own + (1.0 - known) * any)
+}
+
+/// Whether an agent applies a description of what shall be: what it does is decided by a text, not by who looks around.
+fn is_declarative(agent: &str) -> bool {
+    ["terraform", "pulumi", "aws-cdk", "cloudformation", "ansible"].iter().any(|tool| agent.starts_with(tool))
+}
+
 /// Names of the values of [`Feature::Hour`].
 pub struct Hours(HashMap<String, Name>);
 
 impl Hours {
     /// Numbers them.
-    pub fn new(names: &mut Names) -> Self {
-        let texts = (0..24).map(hour_value).chain([WEEKEND.to_owned()]);
-        Self(texts.map(|text| (text.clone(), names.of(&text))).collect())
+    pub fn number(names: &mut Names) {
+        Self::texts().for_each(|text| _ = names.of(&text));
     }
 
-    /// The name of a value.
-    pub fn name(&self, value: &str) -> Option<Name> {
-        self.0.get(value).copied()
+    /// Those that are numbered.
+    pub fn of(names: &Names) -> Self {
+        Self(Self::texts().filter_map(|text| names.find(&text).map(|name| (text, name))).collect())
+    }
+
+    fn texts() -> impl Iterator<Item = String> {
+        (0..24).map(hour_value).chain([WEEKEND.to_owned()])
     }
 }
 
@@ -322,7 +369,8 @@ impl Scorer<'_> {
         values.insert(Signal::Hour, self.hour(&self.day.cells[unit[0]]));
         values.insert(Signal::TwoNetworks, self.two_networks(cells(), &values));
         let stranger = self.stranger(&values);
-        let deeds = self.deeds(cells(), until, stranger);
+        let mut deeds = self.deeds(cells(), until, stranger);
+        deeds.extend(regain::regained(self.day, &unit));
         values.extend(summed(&deeds));
         values.extend(self.volumes(&counts));
         facts.extend(deeds);
@@ -468,20 +516,27 @@ impl Scorer<'_> {
         ];
         let measure = |(signal, count, prior, floor, weight): (Signal, Count, Level, f64, f64)| {
             let level = self.day.memory.level(self.profile, count, prior);
-            (signal, (level.tail_bits(counts.get(count) as f64) - floor).max(0.0) * weight)
+            let number = counts.get(count) as f64;
+            let bits = if HEAVY > 0.0 { mixed_bits(level, prior, number, known) } else { level.tail_bits(number) };
+            (signal, (bits - floor).max(0.0) * weight)
         };
         usual.into_iter().map(measure).collect()
+    }
+
+    fn counts(&self, signal: Signal) -> bool {
+        !self.day.without.contains(&signal)
     }
 
     /// From values to probabilities to the score.
     fn weigh(&self, cells: Vec<usize>, values: BTreeMap<Signal, f64>, facts: Vec<Fact>, counts: DayCounts) -> Scored {
         let measure = |(signal, value): (Signal, f64)| {
             let bits = self.day.memory.surprise(self.kind, self.profile, signal, value);
-            Measured { signal, value, bits, credit: signal.credit((bits - SIGNAL_FLOOR).max(0.0)) }
+            let counted = if self.counts(signal) { (bits - SIGNAL_FLOOR).max(0.0) } else { 0.0 };
+            Measured { signal, value, bits, credit: signal.credit(counted) }
         };
         let mut signals: Vec<Measured> = values.into_iter().filter(|(_, value)| *value > 0.0).map(measure).collect();
         let shape = (self.shape - SHAPE_FLOOR).max(0.0) * trust(self.days);
-        if shape > 0.0 {
+        if shape > 0.0 && self.counts(Signal::Shape) {
             let credit = shape * Signal::Shape.weight();
             signals.push(Measured { signal: Signal::Shape, value: 0.0, bits: self.shape, credit });
         }

@@ -39,13 +39,15 @@ pub enum Signal {
     Consequence,
     /// Which bucket, secret, role, function …
     Resource,
+    /// Calls that were denied before and succeed now.
+    Regained,
     /// APIs of a tactic.
     Api(Tactic),
 }
 
 impl Signal {
     /// Those that are no API's.
-    const PLAIN: [Self; 15] = [
+    const PLAIN: [Self; 16] = [
         Self::Network,
         Self::Place,
         Self::Agent,
@@ -61,6 +63,7 @@ impl Signal {
         Self::Shape,
         Self::Consequence,
         Self::Resource,
+        Self::Regained,
     ];
 
     /// All of them, in their order.
@@ -86,6 +89,7 @@ impl Signal {
             Self::Shape => "shape",
             Self::Consequence => "consequence",
             Self::Resource => "resource",
+            Self::Regained => "denied_then_allowed",
             Self::Api(tactic) => tactic.signal(),
         }
     }
@@ -119,6 +123,7 @@ impl Signal {
             Self::Shape => 0.2,
             Self::Consequence => 0.88,
             Self::Resource => 0.66,
+            Self::Regained => 0.6,
             Self::Api(tactic) => match tactic {
                 Tactic::Discovery => 0.53,
                 Tactic::DiscoveryS3 => 0.6,

@@ -6,11 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use chrono::{DateTime, Utc};
+
 use super::cell::Cell;
 use super::feature::{ActorKind, Feature};
 use super::memory::Memory;
 use super::names::{Name, Names};
-use super::score::{ActorScore, Fact, Scored, round};
+use super::score::{ActorScore, Day, Fact, Scored, round};
 use super::signal::Signal;
 
 /// Bits below which an actor-day is nobody's story.
@@ -108,8 +110,35 @@ impl Scene<'_> {
     }
 
     fn story(&self, members: Vec<usize>) -> Story {
-        let more = members[1..].iter().take(MEMBERS).map(|at| (self.bits(*at) - LEAST_SCORE) * NEXT_MEMBER);
-        Story { score: round(self.bits(members[0]) + more.sum::<f64>()), members }
+        let bits: Vec<f64> = members.iter().map(|at| self.bits(*at)).collect();
+        Story { score: together(&bits), members }
+    }
+
+    /// The earliest event time at which what had been done up to then makes the story reach a score, as a run at that
+    /// moment would have found: the end of the story's last cell where none does. What a rule adds is taken to be there
+    /// from the first call of its API on. `rules` are profile and API.
+    pub fn moment(&self, day: &Day<'_>, story: &Story, score: f64, rules: &[(Name, Name)]) -> Option<DateTime<Utc>> {
+        let profiles: Vec<Name> =
+            story.members.iter().take(1 + MEMBERS).map(|at| self.scores[*at].profile).collect();
+        let ends: BTreeSet<DateTime<Utc>> =
+            self.cells.iter().filter(|cell| profiles.contains(&cell.profile)).map(|cell| cell.last).collect();
+        let ends: Vec<DateTime<Utc>> = ends.into_iter().collect();
+        let reached = |until: &DateTime<Utc>| {
+            let ruled = |profile: Name| {
+                let named = |cell: &Cell| {
+                    cell.profile == profile && cell.first <= *until && rules.contains(&(profile, cell.api))
+                };
+                if self.cells.iter().any(named) { self.ruled.get(&profile).copied().unwrap_or(0.0) } else { 0.0 }
+            };
+            let bits = |profile: &Name| {
+                day.score_until(*profile, *until).map_or(0.0, |score| score.best.score) + ruled(*profile)
+            };
+            let mut bits: Vec<f64> = profiles.iter().map(bits).filter(|bits| *bits >= LEAST_SCORE).collect();
+            bits.sort_by(|a, b| b.total_cmp(a));
+            !bits.is_empty() && together(&bits) >= score
+        };
+        let at = ends.partition_point(|end| !reached(end));
+        ends.get(at).or(ends.last()).copied()
     }
 
     /// The cells that carry a story, with their weight in thousandths of a bit.
@@ -124,6 +153,12 @@ impl Scene<'_> {
         }
         weights
     }
+}
+
+/// The score of members together, the highest first.
+fn together(bits: &[f64]) -> f64 {
+    let more = bits[1..].iter().take(MEMBERS).map(|bits| (bits - LEAST_SCORE) * NEXT_MEMBER);
+    round(bits[0] + more.sum::<f64>())
 }
 
 /// All that is joined to the first, directly or not.

@@ -14,6 +14,7 @@ use super::memory::{ActorDay, DayRecord, FactRow, Memory};
 use super::names::{Name, Names};
 use super::place::{Location, Locator, Places};
 use super::score::{ActorScore, Day, Hours, ShapeOf};
+use super::signal::Signal;
 use super::silence::{Traffic, TrafficRow, day_traffic};
 use super::story::{Makers, Ruled, Scene, Story};
 use super::workspace::{Kept, Window, Workspace, midnight_after};
@@ -57,6 +58,7 @@ pub struct Walk<'a> {
     /// Dates that have events, with their number where every file tells it.
     pub dates: BTreeMap<NaiveDate, Option<i64>>,
     trained: BTreeMap<NaiveDate, i64>,
+    without: BTreeSet<Signal>,
     /// Dates written that the queries see.
     seen: u64,
     /// The date that the walk is at.
@@ -91,8 +93,16 @@ impl<'a> Walk<'a> {
         let trained = workspace.trained_rows().await?;
         let places = Places::new(Some(locator(options)));
         let (names, memory, updated) = (Names::default(), Memory::default(), Updated::default());
-        let traffic = Traffic::default();
-        Ok(Self { lake, workspace, names, places, memory, traffic, dates, trained, seen: 0, last: None, updated })
+        let (traffic, without) = (Traffic::default(), BTreeSet::new());
+        let (seen, last) = (0, None);
+        Ok(Self { lake, workspace, names, places, memory, traffic, dates, trained, without, seen, last, updated })
+    }
+
+    /// Scores without some signals. What is kept was scored with all of them, so that every date is counted anew then,
+    /// and nothing of it is kept.
+    pub fn without(self, signals: BTreeSet<Signal>) -> Self {
+        let trained = if signals.is_empty() { self.trained } else { BTreeMap::new() };
+        Self { without: signals, trained, ..self }
     }
 
     /// Number of events of a date.
@@ -140,10 +150,15 @@ impl<'a> Walk<'a> {
     /// Whatever reading the lake gives.
     pub async fn score(&mut self, window: Window, shape: ShapeOf<'_>) -> Result<ScoredDay> {
         let cells = self.workspace.cells(window, &mut self.names, &mut self.places).await?;
-        let hours = Hours::new(&mut self.names);
-        let mut scores = Day::new(window.date, &self.memory, &self.names, &cells, hours).score(shape);
+        Hours::number(&mut self.names);
+        let mut scores = self.day(window.date, &cells).score(shape);
         scores.sort_by(|a, b| self.names.text(a.profile).cmp(self.names.text(b.profile)));
         Ok(ScoredDay { cells, scores })
+    }
+
+    /// A day's cells, prepared to be scored by what is known.
+    pub fn day<'d>(&'d self, date: NaiveDate, cells: &'d [Cell]) -> Day<'d> {
+        Day::new(date, &self.memory, &self.names, cells, Hours::of(&self.names)).without(&self.without)
     }
 
     /// The stories of a scored day, with the rules' part.
@@ -192,8 +207,11 @@ impl<'a> Walk<'a> {
         let day = self.score(window, &|_| 0.0).await?;
         let stories = self.stories(window, &day, &Ruled::new()).await?;
         let record = record(date, &day, &stories, &mut self.names);
-        let events = self.events(date).await?;
         let (traffic, _) = self.workspace.traffic(window).await?;
+        if !self.without.is_empty() {
+            return Ok((record, traffic));
+        }
+        let events = self.events(date).await?;
         let batch = Kept { record: &record, names: &self.names, events, traffic: &traffic }.to_batch()?;
         self.updated.dates += 1;
         self.updated.events += events.max(0) as u64;
