@@ -39,7 +39,7 @@ fn peak() -> String {
 }
 
 fn options() -> QueryOptions {
-    let mut options = QueryOptions::default();
+    let mut options = QueryOptions::new(2, 1 << 30);
     if let Some(threads) = argument("--threads") {
         options.threads = threads.parse().expect("a number of threads");
     }
@@ -63,6 +63,10 @@ async fn main() {
     let report = find(&lake, &options, Utc::now()).await.expect("findings");
     let (scoring, events) = (cpu() - training, report.events);
     let rate = events as f64 / scoring.max(0.01);
-    println!("scored     {events:>10} events of {} days in {scoring:.2} CPU-s: {rate:.0} a CPU-s, peak {}", report.days, peak());
+    println!(
+        "scored     {events:>10} events of {} days in {scoring:.2} CPU-s: {rate:.0} a CPU-s, peak {}",
+        report.days,
+        peak()
+    );
     println!("findings   {:>10}", report.findings.len());
 }

@@ -13,8 +13,8 @@ use super::feature::{ActorKind, Feature};
 use super::memory::Memory;
 use super::model::{Level, bits, trust};
 use super::names::{Name, Names};
-use super::signal::Signal;
 use super::regain;
+use super::signal::Signal;
 use super::tactic::{Intent, intent};
 
 /// A pause after which another unit begins, and the longest unit: a session of somebody who looks around and acts.
@@ -54,8 +54,9 @@ const SIGNAL_FLOOR: f64 = 1.6;
 /// Weight of a strange place and strange deeds coming together.
 const JOINT: f64 = 0.73;
 
-const SPLIT: f64 = 1.0;
-const HEAVY: f64 = 1.0;
+/// Worth of a lake's past (see `Memory::maturity`) below which it is young.
+const YOUNG: f64 = 0.5;
+
 /// Bits of a shape from which it counts: one day in sixteen.
 const SHAPE_FLOOR: f64 = 4.0;
 
@@ -242,15 +243,17 @@ impl<'a> Day<'a> {
         counts
     }
 
-    /// Cuts an actor's day into units. Programs move through many networks; those that they know are one.
+    /// Cuts an actor's day into units. Programs move through many networks; those that they know are one. In a young lake
+    /// what a tool applies from a description is a unit of its own: nothing else tells setting up from looking around.
     fn units(&self, scorer: &Scorer<'_>, cells: &[usize]) -> Vec<Vec<usize>> {
+        let young = self.memory.maturity() < YOUNG;
         let mut by_source: BTreeMap<(Option<Name>, bool), Vec<Vec<usize>>> = BTreeMap::new();
         for &at in cells {
             let cell = &self.cells[at];
             let network = cell.place.network;
             let usual =
                 scorer.kind == ActorKind::Workload && self.memory.knows(scorer.profile, Feature::Network, network);
-            let applied = SPLIT > 0.0 && is_declarative(self.names.text(cell.agent));
+            let applied = young && is_declarative(self.names.text(cell.agent));
             let units = by_source.entry(((!usual).then_some(network), applied)).or_default();
             match units.last_mut() {
                 Some(unit) if self.continues(unit, cell) => unit.push(at),
@@ -284,9 +287,9 @@ impl<'a> Day<'a> {
 
 /// -log2 of the probability of so many or more, where the actor's own days are believed by `known`, and else nothing but
 /// the order of magnitude is: then P(X >= n) = 1 / (1 + n / mean), the Lomax distribution of shape 1.
-fn mixed_bits(level: Level, prior: Level, number: f64, known: f64) -> f64 {
+fn mixed_bits(level: Level, mean: f64, number: f64, known: f64) -> f64 {
     let own = 0.5f64.powf(level.tail_bits(number).min(1000.0));
-    let any = 1.0 / (1.0 + number / (prior.mean * HEAVY));
+    let any = 1.0 / (1.0 + number / mean);
     bits(known * own + (1.0 - known) * any)
 }
 
@@ -517,8 +520,7 @@ impl Scorer<'_> {
         let measure = |(signal, count, prior, floor, weight): (Signal, Count, Level, f64, f64)| {
             let level = self.day.memory.level(self.profile, count, prior);
             let number = counts.get(count) as f64;
-            let bits = if HEAVY > 0.0 { mixed_bits(level, prior, number, known) } else { level.tail_bits(number) };
-            (signal, (bits - floor).max(0.0) * weight)
+            (signal, (mixed_bits(level, prior.mean, number, known) - floor).max(0.0) * weight)
         };
         usual.into_iter().map(measure).collect()
     }

@@ -123,7 +123,7 @@ impl Signal {
             Self::Shape => 0.2,
             Self::Consequence => 0.88,
             Self::Resource => 0.66,
-            Self::Regained => 0.6,
+            Self::Regained => 1.0,
             Self::Api(tactic) => match tactic {
                 Tactic::Discovery => 0.53,
                 Tactic::DiscoveryS3 => 0.6,

@@ -118,8 +118,7 @@ impl Scene<'_> {
     /// moment would have found: the end of the story's last cell where none does. What a rule adds is taken to be there
     /// from the first call of its API on. `rules` are profile and API.
     pub fn moment(&self, day: &Day<'_>, story: &Story, score: f64, rules: &[(Name, Name)]) -> Option<DateTime<Utc>> {
-        let profiles: Vec<Name> =
-            story.members.iter().take(1 + MEMBERS).map(|at| self.scores[*at].profile).collect();
+        let profiles: Vec<Name> = story.members.iter().take(1 + MEMBERS).map(|at| self.scores[*at].profile).collect();
         let ends: BTreeSet<DateTime<Utc>> =
             self.cells.iter().filter(|cell| profiles.contains(&cell.profile)).map(|cell| cell.last).collect();
         let ends: Vec<DateTime<Utc>> = ends.into_iter().collect();
