@@ -374,7 +374,7 @@ pub struct Finding {
     /// All regions of the events, sorted.
     #[serde(default)]
     pub regions: Vec<String>,
-    /// When it would have been raised.
+    /// Earliest event time after which a run would have told it; the logs of that event arrive some minutes later.
     pub time: DateTime<Utc>,
     /// Event time of the first event.
     pub first_seen: DateTime<Utc>,

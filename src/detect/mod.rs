@@ -50,8 +50,8 @@ use self::cell::Cell;
 use self::explain::Explainer;
 use self::names::Name;
 use self::rule::{Hits, RuleHit};
-use self::signal::Signal;
 use self::score::Day;
+use self::signal::Signal;
 use self::story::{Ruled, Scene, Story};
 use self::verdict::Case;
 use self::walk::{ScoredDay, Walk};
@@ -352,7 +352,8 @@ impl Told<'_> {
 
     /// When a story became one that is told.
     fn moment(&self, day: &Day<'_>, scene: &Scene<'_>, story: &Story) -> Option<DateTime<Utc>> {
-        let named = |(profile, hits): (&Name, &Vec<RuleHit>)| hits.iter().map(|hit| (*profile, hit.api)).collect::<Vec<_>>();
+        let named =
+            |(profile, hits): (&Name, &Vec<RuleHit>)| hits.iter().map(|hit| (*profile, hit.api)).collect::<Vec<_>>();
         let rules: Vec<(Name, Name)> = self.hits.iter().flat_map(named).collect();
         scene.moment(day, story, self.threshold.min(story.score), &rules)
     }

@@ -285,12 +285,13 @@ impl<'a> Day<'a> {
     }
 }
 
-/// -log2 of the probability of so many or more, where the actor's own days are believed by `known`, and else nothing but
-/// the order of magnitude is: then P(X >= n) = 1 / (1 + n / mean), the Lomax distribution of shape 1.
-fn mixed_bits(level: Level, mean: f64, number: f64, known: f64) -> f64 {
-    let own = 0.5f64.powf(level.tail_bits(number).min(1000.0));
-    let any = 1.0 / (1.0 + number / mean);
-    bits(known * own + (1.0 - known) * any)
+/// -log2 of the probability of so many or more, by the actor's level and by the order of magnitude alone, which is all
+/// that is known of an actor without a past: P(X >= n) = 1 / (1 + n / mean), the Lomax distribution of shape 1. Each day
+/// halves its share.
+fn mixed_bits(level: Level, mean: f64, number: f64, days: f64) -> f64 {
+    let own = 0.5f64.powf(level.tail_bits(number));
+    let unknown = 0.5f64.powf(days);
+    bits((1.0 - unknown) * own + unknown / (1.0 + number / mean))
 }
 
 /// Whether an agent applies a description of what shall be: what it does is decided by a text, not by who looks around.
@@ -520,7 +521,7 @@ impl Scorer<'_> {
         let measure = |(signal, count, prior, floor, weight): (Signal, Count, Level, f64, f64)| {
             let level = self.day.memory.level(self.profile, count, prior);
             let number = counts.get(count) as f64;
-            (signal, (mixed_bits(level, prior.mean, number, known) - floor).max(0.0) * weight)
+            (signal, (mixed_bits(level, prior.mean, number, self.days) - floor).max(0.0) * weight)
         };
         usual.into_iter().map(measure).collect()
     }

@@ -205,7 +205,7 @@ async fn a_stolen_key_is_the_first_finding_and_lists_what_the_thief_did() {
     let done: Vec<String> = attack(15).into_iter().filter_map(|event| event.id).collect();
     assert_eq!(first.event_ids, done);
     assert_eq!(report.findings.len(), 1);
-    assert!(first.time >= first.last_seen && first.count == 7);
+    assert!((first.first_seen..=first.last_seen).contains(&first.time) && first.count == 7);
     assert_eq!((first.baseline.actor_days, first.baseline.to), (15, at(15, 0)));
 }
 
@@ -217,6 +217,58 @@ async fn shares_add_up_and_the_sql_returns_the_events() {
     assert!((sum - 1.0).abs() < 1e-9, "{sum}");
     assert!(first.factors.iter().all(|factor| factor.bits.is_finite() && factor.bits >= 0.0));
     assert_eq!(world.ids(&first.sql).await, first.event_ids);
+}
+
+#[tokio::test]
+async fn a_finding_s_time_is_when_a_run_would_first_have_told_it() {
+    let world = World::new(&with_attack()).await;
+    let told = world.detect(15).await.findings.remove(0);
+    let until = async |to| {
+        let mut options = DetectOptions::new(query_options(2));
+        (options.from, options.to) = (Some(at(15, 0)), Some(to));
+        find(&world.lake, &options, at(16, 1)).await.unwrap().findings
+    };
+    let early = until(told.time + TimeDelta::microseconds(1)).await;
+    assert_eq!(early.iter().map(|finding| &finding.id).collect::<Vec<_>>(), [&told.id]);
+    assert_eq!(until(told.time).await, []);
+}
+
+#[tokio::test]
+async fn who_lets_himself_in_is_found() {
+    let tries = [("denied", "ListSecrets"), ("success", "PutUserPolicy"), ("success", "ListSecrets")];
+    let story = |order: [usize; 3]| {
+        let one = |(step, at_order): (usize, usize)| {
+            let (outcome, name) = tries[at_order];
+            let source = if name == "PutUserPolicy" { "iam.amazonaws.com" } else { "secretsmanager.amazonaws.com" };
+            Event { outcome, ..call(&user(4), at(15, 900 + step as i64), source, name) }
+        };
+        [habit(0..16), order.into_iter().enumerate().map(one).collect()].concat()
+    };
+    let score = async |events: Vec<Event>| {
+        let mut options = DetectOptions::new(query_options(2));
+        (options.from, options.to, options.bar) = (Some(at(15, 0)), Some(at(16, 0)), Bar::Score(1.0));
+        let found = find(&World::new(&events).await.lake, &options, at(16, 1)).await.unwrap().findings.remove(0);
+        let regained = found.factors.iter().any(|factor| factor.feature == "denied_then_allowed");
+        (found.score, regained)
+    };
+    let (let_in, other_order) = (score(story([0, 1, 2])).await, score(story([2, 1, 0])).await);
+    assert!(let_in.1 && !other_order.1, "{let_in:?} {other_order:?}");
+    assert!(let_in.0 > other_order.0 + 3.0, "{let_in:?} {other_order:?}");
+}
+
+#[tokio::test]
+async fn a_signal_can_be_left_out_and_nothing_of_that_is_kept() {
+    let world = World::new(&with_attack()).await;
+    let whole = world.detect(15).await.findings.remove(0);
+    let mut options = DetectOptions::new(query_options(2));
+    (options.from, options.to, options.bar) = (Some(at(15, 0)), Some(at(16, 0)), Bar::Score(1.0));
+    options.without = [Signal::Network, Signal::Agent].into();
+    let less = find(&world.lake, &options, at(16, 1)).await.unwrap();
+    assert!(less.findings[0].score < whole.score - 5.0);
+    assert!(
+        less.findings[0].factors.iter().all(|factor| factor.feature != "network" && factor.feature != "user_agent")
+    );
+    assert_eq!(world.detect(15).await.findings[0], whole);
 }
 
 #[tokio::test]
