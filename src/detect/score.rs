@@ -54,6 +54,9 @@ const SIGNAL_FLOOR: f64 = 1.6;
 /// Weight of a strange place and strange deeds coming together.
 const JOINT: f64 = 0.73;
 
+/// Days of an actor that say little about its amounts.
+const FEW_DAYS: f64 = 3.0;
+
 /// Worth of a lake's past (see `Memory::maturity`) below which it is young.
 const YOUNG: f64 = 0.5;
 
@@ -286,11 +289,11 @@ impl<'a> Day<'a> {
 }
 
 /// -log2 of the probability of so many or more, by the actor's level and by the order of magnitude alone, which is all
-/// that is known of an actor without a past: P(X >= n) = 1 / (1 + n / mean), the Lomax distribution of shape 1. Each day
-/// halves its share.
+/// that is known of an actor without a past: P(X >= n) = 1 / (1 + n / mean), the Lomax distribution of shape 1. Each of
+/// the first days halves its share, and then it has none.
 fn mixed_bits(level: Level, mean: f64, number: f64, days: f64) -> f64 {
     let own = 0.5f64.powf(level.tail_bits(number));
-    let unknown = 0.5f64.powf(days);
+    let unknown = if days <= FEW_DAYS { 0.5f64.powf(days) } else { 0.0 };
     bits((1.0 - unknown) * own + unknown / (1.0 + number / mean))
 }
 
