@@ -1,7 +1,7 @@
 //! The IAM actions that a call needs, which often have another name than its event.
 //!
 //! Owns: the table `actions.csv`, which names its sources.
-//! Invariant: an event that the table does not have needs the action of its own name.
+//! Invariant: an event that the table does not have needs the action of its own name, below the last part of its source.
 
 use std::sync::LazyLock;
 
@@ -33,7 +33,7 @@ pub fn actions(source: &str, event: &str) -> Vec<String> {
     let event = undated(known.split_once(':').map_or(event, |(_, operation)| operation));
     let line = TABLE.iter().find(|line| line.source == source && matches(line.event, event));
     let Some(line) = line else {
-        return vec![format!("{}:{event}", source.split('.').next().unwrap_or(source))];
+        return vec![format!("{}:{event}", source.rsplit('.').next().unwrap_or(source))];
     };
     let named = line.actions.iter().filter(|action| **action != "-");
     named
@@ -102,6 +102,13 @@ mod tests {
             ("apigateway.amazonaws.com", "GetRestApis", "apigateway:GET"),
             ("monitoring.amazonaws.com", "PutMetricAlarm", "cloudwatch:PutMetricAlarm"),
             ("email.amazonaws.com", "SendEmail", "ses:SendEmail"),
+            ("api.ecr.amazonaws.com", "BatchGetImage", "ecr:BatchGetImage"),
+            ("sqs.amazonaws.com", "SendMessageBatch", "sqs:SendMessage"),
+            ("apigateway.amazonaws.com", "FlushStageCache", "apigateway:DELETE"),
+            ("apigateway.amazonaws.com", "UntagResource", "apigateway:DELETE"),
+            ("cloudcontrolapi.amazonaws.com", "CreateResource", "cloudformation:CreateResource"),
+            ("glue.amazonaws.com", "DeleteColumnStatisticsForTable", "glue:UpdateTable"),
+            ("glue.amazonaws.com", "GetColumnStatisticsForTable", "glue:GetTable"),
             ("kms.amazonaws.com", "ReEncrypt", "kms:ReEncryptFrom kms:ReEncryptTo"),
             ("kms.amazonaws.com", "GenerateDataKeyWithoutPlaintext", "kms:GenerateDataKeyWithoutPlaintext"),
             ("ec2.amazonaws.com", "RunInstances", "ec2:RunInstances"),
