@@ -1,6 +1,7 @@
 //! User agents, sorted into families.
 //!
-//! Owns: which program a `userAgent` speaks of, and which of them were made for attack or audit.
+//! Owns: which program a `userAgent` speaks of, which of them were made for attack or audit, and the habit that the detector
+//! counts (`habit`).
 //! Refuses: to believe it: an agent is what the caller says. A family tells what was claimed; a change of family is the
 //! signal, not the family.
 //!
@@ -212,6 +213,77 @@ fn is_word(agent: &str, at: usize, length: usize) -> bool {
     !letter(at.checked_sub(1).and_then(|before| bytes.get(before))) && !letter(bytes.get(at + length))
 }
 
+/// What [`habit`] knows: tools by a mark in the user agent; the first match wins, so the tool stands before the SDK it is built on.
+const TOOLS: [(&str, &str); 26] = [
+    ("terraform", "terraform"),
+    ("pulumi", "pulumi"),
+    ("aws-cdk", "aws-cdk"),
+    ("ansible", "ansible"),
+    ("cloudformation", "cloudformation"),
+    ("pacu", "pacu"),
+    ("scoutsuite", "scoutsuite"),
+    ("prowler", "prowler"),
+    ("stratus", "stratus"),
+    ("steampipe", "steampipe"),
+    ("s3 browser", "s3-browser"),
+    ("cyberduck", "cyberduck"),
+    ("rclone", "rclone"),
+    ("datadog", "datadog"),
+    ("ssm-agent", "ssm-agent"),
+    ("aws-cli", "aws-cli"),
+    ("boto", "boto"),
+    ("aws-sdk-go", "aws-sdk-go"),
+    ("aws-sdk-java", "aws-sdk-java"),
+    ("aws-sdk-js", "aws-sdk-js"),
+    ("aws-sdk-nodejs", "aws-sdk-js"),
+    ("aws-sdk-rust", "aws-sdk-rust"),
+    ("aws-sdk-dotnet", "aws-sdk-dotnet"),
+    ("s3console", "console"),
+    ("console.amazonaws.com", "console"),
+    ("mozilla/", "browser"),
+];
+
+/// Operating systems, those made for attack first.
+const SYSTEMS: [(&str, &str); 10] = [
+    ("kali", "kali"),
+    ("parrot", "parrot"),
+    ("pentoo", "pentoo"),
+    ("android", "android"),
+    ("windows", "windows"),
+    ("darwin", "macos"),
+    ("macos", "macos"),
+    ("mac os", "macos"),
+    ("linux", "linux"),
+    ("amzn", "linux"),
+];
+
+/// A caller's habit: tool and operating system without versions, so that an update is not a new habit. An AWS service calling
+/// for somebody is `aws-service`; an unknown agent is its first product name; `None` where there is no name in it.
+///
+/// It is not [`family`], which answers whose program it is: here the system counts too (the same tool on Kali is another habit),
+/// unknown programs are told apart, and SDKs and services are taken together where one program uses several. Baselines count
+/// these values over months, so that a word changed here is a new habit of everybody: it needs a new `feature::VERSION`, while
+/// families may grow.
+pub fn habit(agent: &str) -> Option<String> {
+    let text = agent.to_ascii_lowercase();
+    if text.ends_with(".amazonaws.com") && !text.contains(' ') || text == "aws internal" {
+        return Some("aws-service".to_owned());
+    }
+    let find = |table: &[(&str, &'static str)]| table.iter().find(|(mark, _)| text.contains(mark)).map(|entry| entry.1);
+    let tool = find(&TOOLS).map_or_else(|| product(&text), |tool| Some(tool.to_owned()));
+    match (tool, find(&SYSTEMS)) {
+        (tool, None) => tool,
+        (tool, Some(system)) => Some(format!("{} {system}", tool.as_deref().unwrap_or("(none)"))),
+    }
+}
+
+/// First product name, without version and digits, at most 24 characters: unknown agents must not be unbounded.
+fn product(text: &str) -> Option<String> {
+    let head = text.trim_start_matches('[').split(['/', ' ', ';', '(', ']', ',']).next().unwrap_or_default();
+    let name: String = head.chars().filter(|c| !c.is_ascii_digit()).take(24).collect();
+    (!name.is_empty()).then_some(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,5 +334,21 @@ mod tests {
         let purpose = |agent| family(agent).map(|family| family.purpose);
         assert_eq!(purpose("Boto3/1 Pacu/1.5"), Some(Purpose::Attack));
         assert_eq!(purpose("aws-cli/2"), Some(Purpose::Work));
+    }
+
+    #[test]
+    fn habits_lose_versions_and_keep_tool_and_system() {
+        let cli = "aws-cli/2.15.0 Python/3.11.6 Linux/6.5.0-kali3-amd64 exe/x86_64 prompt/off";
+        for (agent, expected) in [
+            (cli, Some("aws-cli kali")),
+            ("Boto3/1.34 md/Botocore#1.34 os/macos#23", Some("boto macos")),
+            ("ec2.amazonaws.com", Some("aws-service")),
+            ("[S3Console/0.4, aws-internal/3]", Some("console")),
+            ("weird2000/9.9", Some("weird")),
+            ("/ linux", Some("(none) linux")),
+            ("///", None),
+        ] {
+            assert_eq!(habit(agent).as_deref(), expected, "{agent}");
+        }
     }
 }

@@ -62,6 +62,8 @@ const SAME_LAYER: &[(&str, &str)] = &[
     ("batch", "parse"),
     ("batch", "identity"),
     ("batch", "outcome"),
+    // an agent's habit is a feature
+    ("detect", "agent"),
     ("session", "identity"),
     // both ask who an identity is; names of operations without the versions in them
     ("policy", "investigate"),

@@ -15,6 +15,7 @@ use datafusion::error::Result as SqlResult;
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 
 use super::effect;
+use crate::agent;
 
 /// Version of the features, stored with every day of baselines.
 pub const VERSION: &str = "2";
@@ -202,71 +203,6 @@ fn v6(segments: [u16; 8], kept: usize) -> String {
     format!("{}::/{}", head.join(":"), kept * 16)
 }
 
-/// Tools by a mark in the user agent; the first match wins, so the tool stands before the SDK it is built on.
-const TOOLS: [(&str, &str); 26] = [
-    ("terraform", "terraform"),
-    ("pulumi", "pulumi"),
-    ("aws-cdk", "aws-cdk"),
-    ("ansible", "ansible"),
-    ("cloudformation", "cloudformation"),
-    ("pacu", "pacu"),
-    ("scoutsuite", "scoutsuite"),
-    ("prowler", "prowler"),
-    ("stratus", "stratus"),
-    ("steampipe", "steampipe"),
-    ("s3 browser", "s3-browser"),
-    ("cyberduck", "cyberduck"),
-    ("rclone", "rclone"),
-    ("datadog", "datadog"),
-    ("ssm-agent", "ssm-agent"),
-    ("aws-cli", "aws-cli"),
-    ("boto", "boto"),
-    ("aws-sdk-go", "aws-sdk-go"),
-    ("aws-sdk-java", "aws-sdk-java"),
-    ("aws-sdk-js", "aws-sdk-js"),
-    ("aws-sdk-nodejs", "aws-sdk-js"),
-    ("aws-sdk-rust", "aws-sdk-rust"),
-    ("aws-sdk-dotnet", "aws-sdk-dotnet"),
-    ("s3console", "console"),
-    ("console.amazonaws.com", "console"),
-    ("mozilla/", "browser"),
-];
-
-const SYSTEMS: [(&str, &str); 10] = [
-    ("kali", "kali"),
-    ("parrot", "parrot"),
-    ("pentoo", "pentoo"),
-    ("android", "android"),
-    ("windows", "windows"),
-    ("darwin", "macos"),
-    ("macos", "macos"),
-    ("mac os", "macos"),
-    ("linux", "linux"),
-    ("amzn", "linux"),
-];
-
-/// Family of a user agent: tool and operating system without versions, so that an update is not a new agent.
-/// An AWS service calling for somebody is `aws-service`; an unknown agent is its first product name.
-pub fn agent_family(agent: &str) -> String {
-    let text = agent.to_ascii_lowercase();
-    if text.ends_with(".amazonaws.com") && !text.contains(' ') || text == "aws internal" {
-        return "aws-service".to_owned();
-    }
-    let find = |table: &[(&str, &'static str)]| table.iter().find(|(mark, _)| text.contains(mark)).map(|entry| entry.1);
-    let tool = find(&TOOLS).map_or_else(|| product(&text), str::to_owned);
-    match find(&SYSTEMS) {
-        Some(system) => format!("{tool} {system}"),
-        None => tool,
-    }
-}
-
-/// First product name, without version and digits, at most 24 characters: unknown agents must not be unbounded.
-fn product(text: &str) -> String {
-    let head = text.trim_start_matches('[').split(['/', ' ', ';', '(', ']', ',']).next().unwrap_or_default();
-    let name: String = head.chars().filter(|c| !c.is_ascii_digit()).take(24).collect();
-    if name.is_empty() { NONE.to_owned() } else { name }
-}
-
 /// The features as SQL functions: `profile_of(actor)`, `actor_kind(profile)`, `api_of(eventsource, eventname)`,
 /// `network_of(sourceipaddress)`, `agent_of(useragent)`, `issued_key_of(responseelements)` and those of `effect`.
 pub fn functions() -> Vec<ScalarUDF> {
@@ -274,7 +210,7 @@ pub fn functions() -> Vec<ScalarUDF> {
         unary("profile_of", profile),
         unary("actor_kind", |profile| ActorKind::of(profile).as_str().to_owned()),
         unary("network_of", network),
-        unary("agent_of", agent_family),
+        unary("agent_of", |agent| agent::habit(agent).unwrap_or_else(|| NONE.to_owned())),
         unary("issued_key_of", |answer| effect::issued_key(answer).unwrap_or_default().to_owned()),
         binary("api_of", api),
         binary("resource_of", |api, parameters| effect::resource(api, parameters).unwrap_or_default()),
@@ -355,17 +291,6 @@ mod tests {
         assert_eq!(network("cloudformation.amazonaws.com"), "cloudformation.amazonaws.com");
         assert_eq!(widened("cloudformation.amazonaws.com"), "AWS");
         assert_eq!(network("AWS Internal"), "AWS Internal");
-    }
-
-    #[test]
-    fn agents_lose_versions_and_keep_tool_and_system() {
-        let cli = "aws-cli/2.15.0 Python/3.11.6 Linux/6.5.0-kali3-amd64 exe/x86_64 prompt/off";
-        assert_eq!(agent_family(cli), "aws-cli kali");
-        assert_eq!(agent_family("Boto3/1.34 md/Botocore#1.34 os/macos#23"), "boto macos");
-        assert_eq!(agent_family("ec2.amazonaws.com"), "aws-service");
-        assert_eq!(agent_family("[S3Console/0.4, aws-internal/3]"), "console");
-        assert_eq!(agent_family("weird2000/9.9"), "weird");
-        assert_eq!(agent_family("///"), NONE);
     }
 
     #[test]
