@@ -50,16 +50,14 @@ impl Section {
     }
 
     fn json(&self) -> Value {
-        let row = |cells: &Vec<Option<String>>| {
-            let pairs = self
-                .rows
-                .columns
-                .iter()
-                .zip(cells)
-                .map(|((name, numeric), cell)| (name.clone(), value(name, *numeric, cell)));
-            Value::Object(pairs.collect::<Map<_, _>>())
-        };
-        Value::Array(self.rows.rows.iter().map(row).collect())
+        Value::Array(self.objects().map(Value::Object).collect())
+    }
+
+    /// An object for each row.
+    fn objects(&self) -> impl Iterator<Item = Map<String, Value>> {
+        let member =
+            |((name, numeric), cell): (&(String, bool), &Option<String>)| (name.clone(), value(name, *numeric, cell));
+        self.rows.rows.iter().map(move |cells| self.rows.columns.iter().zip(cells).map(member).collect())
     }
 
     fn table(&self) -> Table {
@@ -90,6 +88,24 @@ pub fn json(found: &Investigation) -> String {
     });
     let mut text = escape_json(&format!("{whole:#}")).into_owned();
     text.push('\n');
+    text
+}
+
+/// An investigation as one JSON object a line: facts, notes, and the rows of the sections, each with the `section` that it is of.
+pub fn ndjson(found: &Investigation) -> String {
+    let facts = found.facts.iter().map(|(name, value)| json!({"section": "facts", "name": name, "value": value}));
+    let notes = found.notes.iter().map(|note| json!({"section": "notes", "note": note}));
+    let rows = found.sections.iter().flat_map(|section| {
+        section.objects().map(|mut object| {
+            object.insert("section".to_owned(), json!(section.name));
+            Value::Object(object)
+        })
+    });
+    let mut text = String::new();
+    for line in facts.chain(notes).chain(rows) {
+        text.push_str(&escape_json(&line.to_string()));
+        text.push('\n');
+    }
     text
 }
 

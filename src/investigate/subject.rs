@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::rows::ask;
 use super::tree;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::query::QueryOptions;
 
 /// Days that are looked at of subjects that live long.
@@ -34,7 +34,7 @@ pub enum Subject {
     Resource(String),
     /// An event, by its eventID: the session that it is of, around it.
     Event(String),
-    /// A finding, by its id.
+    /// A finding, by its id or the beginning of it.
     Finding(String),
 }
 
@@ -342,9 +342,19 @@ async fn of_event(ctx: &SessionContext, id: &str) -> Result<Draft> {
 
 /// What the identity of a finding did in its account while it lasted, and shortly before and after.
 async fn of_finding(ctx: &SessionContext, id: &str) -> Result<Draft> {
+    let alike = "SELECT DISTINCT id FROM findings WHERE starts_with(id, $id) ORDER BY id LIMIT 2";
+    let id = match ask(ctx, alike, vec![text("id", id)]).await?.column(0).as_slice() {
+        [] => return Ok(Draft::default()),
+        [first, ..] if first == id => first.clone(),
+        [only] => only.clone(),
+        [..] => {
+            return Err(Error::new(ErrorKind::Usage, format!("several findings have an id that begins with {id}"))
+                .hint("give more of it; `trailhound query latest-findings` lists findings"));
+        }
+    };
     let sql = "SELECT finding, actor, account, first_seen, last_seen, severity_label, title FROM findings
                WHERE id = $id ORDER BY detected_at DESC, content_hash LIMIT 1";
-    let finding = ask(ctx, sql, vec![text("id", id)]).await?;
+    let finding = ask(ctx, sql, vec![text("id", &id)]).await?;
     let (Some(first), Some(last)) = (finding.time(0, 3), finding.time(0, 4)) else { return Ok(Draft::default()) };
     let whole: Value = serde_json::from_str(finding.text(0, 0).unwrap_or_default()).unwrap_or_default();
     let ids = whole["event_ids"].as_array().map(Vec::as_slice).unwrap_or_default();

@@ -1,4 +1,4 @@
--- alike calls of ten minutes are one row
+-- alike calls are one row: those at high stake and refused ones of ten minutes, others of a day
 WITH calls AS (
   SELECT eventtime, events.eventid, recipientaccountid, awsregion, coalesce(actor_root, 'unknown') AS who, session_id,
          concat(split_part(eventsource, '.', 1), ':', eventname) AS api, outcome, errorcode, readonly, sourceipaddress,
@@ -14,7 +14,9 @@ WITH calls AS (
                   json_get_str(requestparameters, 'snapshotId'), json_get_str(requestparameters, 'name')) AS resource,
          api_stake(eventsource, eventname) AS stake, api_tactic(eventsource, eventname) AS tactic,
          marked.eventid IS NOT NULL AS marked, firsts.eventid IS NOT NULL AS first,
-         CAST(floor(extract(epoch FROM eventtime) / 600) AS BIGINT) AS slot
+         CAST(floor(extract(epoch FROM eventtime)
+                    / CASE WHEN api_stake(eventsource, eventname) >= 3 OR outcome IN ('denied', 'auth_failed') THEN 600 ELSE 86400 END)
+              AS BIGINT) AS slot
   FROM events LEFT JOIN marked ON marked.eventid = events.eventid LEFT JOIN firsts ON firsts.eventid = events.eventid
 ), alike AS (
   SELECT min(eventtime) AS time, max(eventtime) AS until, count(*) AS events, recipientaccountid AS account, awsregion AS region,
