@@ -1,6 +1,7 @@
 -- title: Values of a field, counted
 -- question: Which values has this field, how often, with which outcome, by how many identities, since when?
--- param field text: eventName, eventSource, awsRegion, sourceIPAddress, userAgent, errorCode, recipientAccountId, eventType, vpcEndpointId, accessKeyId, userType, tlsVersion, readOnly; outcome, actor, actor_root, actor_role, session_id, source_kind, source_country, source_org, agent_family, api_tactic; or requestParameters.NAME
+-- param field text: what is counted; requestParameters.NAME is a member of them
+-- values field: eventName eventSource awsRegion sourceIPAddress userAgent errorCode recipientAccountId eventType vpcEndpointId accessKeyId userType tlsVersion readOnly outcome actor actor_root actor_role session_id source_kind source_country source_org source_asn agent_family api_tactic requestParameters.*
 -- param days integer = 7: length of the window, counted back from `until`
 -- param until timestamp = newest: end of the window; the newest event unless given
 -- param since timestamp = until - days: start of the window, not in it
@@ -15,6 +16,7 @@ WITH calls AS (
          WHEN 'readonly' THEN CAST(readonly AS TEXT) WHEN 'outcome' THEN outcome WHEN 'actor' THEN actor
          WHEN 'actor_root' THEN actor_root WHEN 'actor_role' THEN actor_role WHEN 'session_id' THEN session_id
          WHEN 'source_kind' THEN source_kind WHEN 'source_country' THEN source_country WHEN 'source_org' THEN source_org
+         WHEN 'source_asn' THEN CAST(source_asn AS TEXT)
          WHEN 'agent_family' THEN agent_family WHEN 'api_tactic' THEN api_tactic(eventsource, eventname)
          ELSE CASE WHEN lower($field) LIKE 'requestparameters.%' THEN json_get_str(requestparameters, substr($field, 19)) END
          END AS value, outcome, actor, sourceipaddress, eventtime

@@ -100,12 +100,37 @@ pub struct LakeArgs {
     pub lake: Option<String>,
 }
 
-/// How much is read at once.
+/// How objects are read.
 #[derive(Debug, Clone, Default, Args)]
-pub struct IngestArgs {
+pub struct ReadArgs {
     /// Uncompressed size up to which an object is read [default: 1GiB]
     #[arg(long, env = "TRAILHOUND_MAX_OBJECT_SIZE", value_name = "SIZE")]
     pub max_object_size: Option<Size>,
+    /// Requests to the source at the same time [default: 32]
+    #[arg(long, env = "TRAILHOUND_CONCURRENCY", value_name = "N")]
+    pub concurrency: Option<usize>,
+    /// Verify with CloudTrail's public keys from files (what `aws cloudtrail list-public-keys` prints, or PEM) instead of its API
+    #[arg(long, env = "TRAILHOUND_PUBLIC_KEYS", value_name = "FILE")]
+    pub public_keys: Vec<PathBuf>,
+}
+
+/// Whose logs are read.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TrailArgs {
+    /// Only logs of this account; may be given several times, or separated by commas [default: all]
+    #[arg(long, env = "TRAILHOUND_ACCOUNT", value_name = "ID", value_delimiter = ',')]
+    pub account: Vec<String>,
+    /// Only logs of this region, as the trail's folders have it (--region is where AWS is called); may be given several
+    /// times, or separated by commas [default: all]
+    #[arg(long, env = "TRAILHOUND_TRAIL_REGION", value_name = "REGION", value_delimiter = ',')]
+    pub trail_region: Vec<String>,
+}
+
+/// How much is read at once.
+#[derive(Debug, Clone, Default, Args)]
+pub struct IngestArgs {
+    #[command(flatten)]
+    pub read: ReadArgs,
     /// Size of the objects (as stored) that are committed together [default: 64MiB]
     #[arg(long, env = "TRAILHOUND_COMMIT_BYTES", value_name = "SIZE")]
     pub commit_bytes: Option<Size>,
@@ -115,15 +140,9 @@ pub struct IngestArgs {
     /// Read the objects in quarantine again
     #[arg(long, env = "TRAILHOUND_RETRY_QUARANTINED")]
     pub retry_quarantined: bool,
-    /// Requests to the source at the same time [default: 32]
-    #[arg(long, env = "TRAILHOUND_CONCURRENCY", value_name = "N")]
-    pub concurrency: Option<usize>,
     /// Verify new digests and log files afterwards, as `trailhound verify` does, and keep the table completeness current
     #[arg(long, env = "TRAILHOUND_VERIFY")]
     pub verify: bool,
-    /// With --verify: take CloudTrail's public keys from files instead of its API
-    #[arg(long, env = "TRAILHOUND_PUBLIC_KEYS", value_name = "FILE")]
-    pub public_keys: Vec<PathBuf>,
     #[command(flatten)]
     pub select: SelectArgs,
 }
@@ -131,13 +150,8 @@ pub struct IngestArgs {
 /// Which objects are read.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SelectArgs {
-    /// Only logs of this account; may be given several times
-    #[arg(long, env = "TRAILHOUND_ACCOUNT", value_name = "ID", value_delimiter = ',')]
-    pub account: Vec<String>,
-    /// Only logs of this region, as the trail's folders have it (--region is where AWS is called); may be given several
-    /// times
-    #[arg(long, env = "TRAILHOUND_TRAIL_REGION", value_name = "REGION", value_delimiter = ',')]
-    pub trail_region: Vec<String>,
+    #[command(flatten)]
+    pub trail: TrailArgs,
     /// Only objects whose key (in a folder: path below it) matches this pattern, in which * stands for any text; may be
     /// given several times
     #[arg(long, env = "TRAILHOUND_INCLUDE", value_name = "PATTERN")]
@@ -309,21 +323,10 @@ pub struct VerifyArgs {
     /// First instant not to verify [default: now; of a folder, its newest digest]
     #[arg(long, env = "TRAILHOUND_TO", value_name = "TIME", value_parser = instant)]
     pub to: Option<DateTime<Utc>>,
-    /// Only these accounts (several: repeat, or separate by commas) [default: all]
-    #[arg(long, env = "TRAILHOUND_ACCOUNT", value_name = "ID", value_delimiter = ',')]
-    pub account: Vec<String>,
-    /// Only what was logged in these regions [default: all]
-    #[arg(long, env = "TRAILHOUND_TRAIL_REGION", value_name = "REGION", value_delimiter = ',')]
-    pub trail_region: Vec<String>,
-    /// Take CloudTrail's public keys from files (what `aws cloudtrail list-public-keys` prints, or PEM) instead of its API
-    #[arg(long, env = "TRAILHOUND_PUBLIC_KEYS", value_name = "FILE")]
-    pub public_keys: Vec<PathBuf>,
-    /// Objects fetched at the same time [default: 32]
-    #[arg(long, env = "TRAILHOUND_CONCURRENCY", value_name = "N")]
-    pub concurrency: Option<usize>,
-    /// Uncompressed size up to which a log file is read [default: 1GiB]
-    #[arg(long, env = "TRAILHOUND_MAX_OBJECT_SIZE", value_name = "SIZE")]
-    pub max_object_size: Option<Size>,
+    #[command(flatten)]
+    pub trail: TrailArgs,
+    #[command(flatten)]
+    pub read: ReadArgs,
     /// Form of the result
     #[arg(short, long, value_name = "FORMAT", default_value = "table", env = "TRAILHOUND_OUTPUT")]
     pub output: FindingFormat,
@@ -607,7 +610,7 @@ pub struct SubjectArgs {
     /// An event, by its eventID: the session that it is of, around it
     #[arg(long, value_name = "ID")]
     pub event: Option<String>,
-    /// A finding, by its id
+    /// A finding, by its id or the beginning of it
     #[arg(long, value_name = "ID")]
     pub finding: Option<String>,
 }
@@ -642,6 +645,8 @@ pub enum PolicyFormat {
     Table,
     /// The actions, as an array.
     Json,
+    /// The actions, one a line.
+    Ndjson,
     /// The actions, with a header.
     Csv,
 }
@@ -653,6 +658,8 @@ pub enum StoryFormat {
     Table,
     /// One object.
     Json,
+    /// An object per row, which says of which section it is.
+    Ndjson,
     /// One section, with a header.
     Csv,
     /// A page that stands alone, with figures.
@@ -769,6 +776,8 @@ fn name_value(text: &str) -> Result<(String, String), String> {
 pub enum OutputFormat {
     /// For people; the first 10,000 rows.
     Table,
+    /// For people: a line for each value.
+    Vertical,
     /// One array.
     Json,
     /// An object per line.
@@ -784,6 +793,7 @@ impl OutputFormat {
     pub fn format(self) -> Format {
         match self {
             Self::Table => Format::Table,
+            Self::Vertical => Format::Vertical,
             Self::Json => Format::Json,
             Self::Ndjson => Format::Ndjson,
             Self::Csv => Format::Csv,

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use chrono::Utc;
 use trailhound::error::{Error, ErrorKind};
-use trailhound::investigate::{InvestigateOptions, Investigation, Section, Subject, html, investigate, json};
+use trailhound::investigate::{InvestigateOptions, Investigation, Section, Subject, html, investigate, json, ndjson};
 use trailhound::lake::Lake;
 use trailhound::query::output::Format;
 
@@ -23,13 +23,19 @@ pub async fn run(settings: &Settings, args: InvestigateArgs) -> anyhow::Result<E
     let mut found = investigate(&lake, &options).await?;
     if let Some(name) = &args.section {
         found.sections.retain(|section| section.name == name);
+        if args.output == StoryFormat::Ndjson {
+            // nothing but the section's rows, so that a reader need not tell them apart
+            found.facts.clear();
+            warn(&mut found);
+        }
     }
     let mut out = super::query::open(args.file.as_deref())?;
     match args.output {
         StoryFormat::Json => out.write_all(json(&found).as_bytes())?,
+        StoryFormat::Ndjson => out.write_all(ndjson(&found).as_bytes())?,
         StoryFormat::Html => out.write_all(html(&found, Utc::now()).as_bytes())?,
         StoryFormat::Table => tables(&found, &mut *out).await?,
-        StoryFormat::Csv => csv(&found, &mut *out).await?,
+        StoryFormat::Csv => csv(&mut found, &mut *out).await?,
     }
     out.flush()?;
     Ok(ExitStatus::Fine)
@@ -62,10 +68,13 @@ async fn tables(found: &Investigation, out: &mut (dyn Write + Send)) -> anyhow::
     Ok(())
 }
 
-async fn csv(found: &Investigation, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
-    for note in &found.notes {
-        tracing::warn!("{note}");
-    }
+/// Notes for which a format has no place.
+fn warn(found: &mut Investigation) {
+    found.notes.drain(..).for_each(|note| tracing::warn!("{note}"));
+}
+
+async fn csv(found: &mut Investigation, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
+    warn(found);
     let is_default = |section: &&Section| found.sections.len() == 1 || section.name == DEFAULT_SECTION;
     match found.sections.iter().find(is_default) {
         Some(section) => super::findings::rows(&section.batch()?, Format::Csv, out).await,

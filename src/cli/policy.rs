@@ -35,6 +35,7 @@ pub async fn run(settings: &Settings, args: PolicyArgs) -> anyhow::Result<ExitSt
         PolicyFormat::Policy => writeln!(out, "{:#}", found.policy)?,
         PolicyFormat::Table => super::findings::rows(&rows(&found.actions)?, Format::Table, out).await?,
         PolicyFormat::Json => super::findings::rows(&rows(&found.actions)?, Format::Json, out).await?,
+        PolicyFormat::Ndjson => super::findings::rows(&rows(&found.actions)?, Format::Ndjson, out).await?,
         PolicyFormat::Csv => super::findings::rows(&rows(&found.actions)?, Format::Csv, out).await?,
     }
     out.flush()?;

@@ -221,6 +221,9 @@ fn describe(query: &NamedQuery, out: &mut dyn Write) -> std::io::Result<()> {
             Fallback::Value(value) => format!("default: {value}"),
         };
         writeln!(out, "  --param {}={}  {} ({default})", parameter.name, parameter.kind.as_str(), parameter.help)?;
+        if !parameter.values.is_empty() {
+            writeln!(out, "      one of {}", parameter.values.join(", ").replace('*', "…"))?;
+        }
     }
     writeln!(out, "\n{}", query.sql.trim_end())
 }

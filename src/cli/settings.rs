@@ -157,14 +157,14 @@ impl Settings {
             return Err(Error::new(ErrorKind::Usage, "--from is not before --to"));
         }
         let default = VerifyOptions::default();
-        let max_object_size = args.max_object_size.or(self.file.max_object_size);
+        let max_object_size = args.read.max_object_size.or(self.file.max_object_size);
         Ok(VerifyOptions {
             from: args.from,
             to: args.to,
-            accounts: args.account.clone(),
-            regions: args.trail_region.clone(),
+            accounts: args.trail.account.clone(),
+            regions: args.trail.trail_region.clone(),
             threads: self.threads,
-            concurrency: args.concurrency.or(self.file.concurrency).unwrap_or(default.concurrency),
+            concurrency: args.read.concurrency.or(self.file.concurrency).unwrap_or(default.concurrency),
             max_object_size: max_object_size.map_or(default.max_object_size, |size| size.0),
             ..default
         })
@@ -209,8 +209,8 @@ impl Settings {
     fn selection(&self, args: &SelectArgs) -> Result<Selection> {
         let either = |flag: &Vec<String>, file: &Vec<String>| if flag.is_empty() { file.clone() } else { flag.clone() };
         Ok(Selection {
-            accounts: either(&args.account, &self.file.account).into_iter().collect(),
-            regions: either(&args.trail_region, &self.file.trail_region).into_iter().collect(),
+            accounts: either(&args.trail.account, &self.file.account).into_iter().collect(),
+            regions: either(&args.trail.trail_region, &self.file.trail_region).into_iter().collect(),
             names: Names::new(&either(&args.include, &self.file.include), &either(&args.exclude, &self.file.exclude))?,
             ..Selection::default()
         })
@@ -227,9 +227,9 @@ impl Settings {
         };
         Ok(IngestOptions {
             threads: self.threads,
-            concurrency: args.concurrency.or(self.file.concurrency).unwrap_or(default.concurrency),
+            concurrency: args.read.concurrency.or(self.file.concurrency).unwrap_or(default.concurrency),
             memory_limit: self.memory_limit,
-            max_object_size: size(args.max_object_size, self.file.max_object_size, default.max_object_size),
+            max_object_size: size(args.read.max_object_size, self.file.max_object_size, default.max_object_size),
             max_attempts: args.max_attempts.or(self.file.max_attempts).unwrap_or(default.max_attempts).max(1),
             quarantine: if args.retry_quarantined { Quarantine::Release } else { Quarantine::Keep },
             commit_bytes: size(args.commit_bytes, self.file.commit_bytes, default.commit_bytes),

@@ -23,7 +23,7 @@ use super::settings::Settings;
 /// Runs the command.
 pub async fn run(settings: &Settings, source: Option<String>, args: VerifyArgs) -> anyhow::Result<ExitStatus> {
     let options = settings.verify(&args)?;
-    let keys = keys(settings, &args.public_keys).await?;
+    let keys = keys(settings, &args.read.public_keys).await?;
     let lake = match settings.optional_lake(args.lake.clone()) {
         Some(lake) => Some(Lake::open(&lake).await?),
         None => None,
@@ -68,7 +68,7 @@ pub async fn check(settings: &Settings, args: &IngestArgs) -> anyhow::Result<Opt
     if !settings.verifies(args) {
         return Ok(None);
     }
-    let keys = keys(settings, &args.public_keys).await?;
+    let keys = keys(settings, &args.read.public_keys).await?;
     Ok(Some(Check { keys, options: settings.verify_after(args)? }))
 }
 

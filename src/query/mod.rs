@@ -9,6 +9,7 @@ pub mod dialect;
 mod explain;
 mod fault;
 pub mod functions;
+mod gather;
 pub mod named;
 mod nearest;
 mod ordered;
@@ -89,6 +90,10 @@ pub fn session_for(snapshots: &[TableSnapshot], options: &QueryOptions, access: 
         .with_config(config(options).with_extension(Arc::new(access)))
         .with_runtime_env(runtime(snapshots, options, access)?)
         .with_expr_planners(functions::planners())
+        .with_optimizer_rules(gather::rules(
+            functions::named(functions::json::lookups::NAME),
+            functions::named("row_field"),
+        ))
         .with_default_features()
         // CREATE EXTERNAL TABLE is refused, and it could not work either.
         .with_table_factories(HashMap::new())

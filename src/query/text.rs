@@ -53,7 +53,26 @@ fn plain_field(field: &FieldRef) -> FieldRef {
         DataType::Utf8View => DataType::Utf8,
         DataType::List(item) => DataType::List(plain_field(item)),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(plain_field).collect()),
+        DataType::Map(entries, sorted) => DataType::Map(plain_field(entries), *sorted),
         _ => return Arc::clone(field),
     };
     Arc::new(Field::clone(field).with_data_type(data_type))
+}
+
+/// A type in which every map's keys are text, as JSON's are.
+pub(super) fn with_text_keys(data_type: &DataType) -> DataType {
+    let inner = |field: &FieldRef| Arc::new(Field::clone(field).with_data_type(with_text_keys(field.data_type())));
+    match data_type {
+        DataType::List(item) => DataType::List(inner(item)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(inner).collect()),
+        DataType::Map(entries, sorted) => match entries.data_type() {
+            DataType::Struct(fields) => {
+                let key = Field::clone(&fields[0]).with_data_type(DataType::Utf8);
+                let fields = [Arc::new(key), inner(&fields[1])].into_iter().collect();
+                DataType::Map(Arc::new(Field::clone(entries).with_data_type(DataType::Struct(fields))), *sorted)
+            }
+            _ => data_type.clone(),
+        },
+        _ => data_type.clone(),
+    }
 }

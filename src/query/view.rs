@@ -6,6 +6,7 @@
 //! - `events_by_actor`: events with who was behind them, through all chains of temporary credentials, and what is known
 //!   of where they came from.
 //! - `sessions`: a row per temporary credential, made or used.
+//! - `events_with_keys`: events with the members of their parameters that are asked for most, each read only where it is.
 
 use std::sync::Arc;
 
@@ -94,6 +95,19 @@ SELECT coalesce(uses.session_id, origin.session_id) AS session_id, origin.parent
        uses.mfa = 'true' AS mfa, uses.addresses, uses.networks, uses.agents, uses.accounts, uses.regions
 FROM uses FULL JOIN session_origins AS origin ON uses.session_id = origin.session_id";
 
+/// What a call is about, by the names that most services give it. The members are looked up by one scan of a cell.
+const EVENTS_WITH_KEYS: &str = "\
+SELECT events.*,
+       element_at(requestparameters, 'bucketName') AS bucket_name,
+       element_at(requestparameters, 'key') AS object_key,
+       coalesce(element_at(requestparameters, 'roleName'), split_part(element_at(requestparameters, 'roleArn'), '/', -1)) AS role_name,
+       element_at(requestparameters, 'userName') AS user_name,
+       coalesce(element_at(requestparameters, 'instanceId'),
+                json_extract_scalar(requestparameters, '$.instancesSet.items[0].instanceId')) AS instance_id,
+       element_at(requestparameters, 'policyArn') AS policy_arn,
+       coalesce(useridentity.sessioncontext.sourceidentity, element_at(requestparameters, 'sourceIdentity')) AS source_identity
+FROM events";
+
 /// Adds the views of the tables that a session has.
 ///
 /// # Errors
@@ -105,8 +119,12 @@ pub(super) fn register(ctx: &SessionContext, snapshots: &[TableSnapshot]) -> Res
     }
     let origins = SessionOrigins::new(plan(ctx, "session_origins", CALLS)?, plan(ctx, "session_origins", USES)?);
     add(ctx, "session_origins", Arc::new(origins))?;
-    for (name, sql) in [("events_latest", EVENTS_LATEST), ("events_by_actor", EVENTS_BY_ACTOR), ("sessions", SESSIONS)]
-    {
+    for (name, sql) in [
+        ("events_latest", EVENTS_LATEST),
+        ("events_by_actor", EVENTS_BY_ACTOR),
+        ("sessions", SESSIONS),
+        ("events_with_keys", EVENTS_WITH_KEYS),
+    ] {
         let view = ViewTable::new(plan(ctx, name, sql)?, Some(sql.to_owned()));
         add(ctx, name, Arc::new(view))?;
     }

@@ -11,7 +11,8 @@ pub const HELP: &str = "\
 \\n                      the named queries
 \\n NAME [K=V …]         runs one, with its parameters
 \\explain SQL            runs SQL and tells what was read and what was left out
-\\o FORMAT               table, json, ndjson, csv
+\\o FORMAT               table, vertical, json, ndjson, csv
+\\x                      a line for each value, or a table again
 \\timing                 tells rows and milliseconds, or no longer
 \\q                      leaves (or Ctrl-D)
 A statement goes over as many lines as it needs and ends in ;  Ctrl-C stops a query. Tab completes.";
@@ -30,6 +31,7 @@ pub enum Command {
     Functions(String),
     Timing,
     Format(Format),
+    Expanded,
     Explain(String),
     NamedQueries,
     Named(String, Vec<(String, String)>),
@@ -55,6 +57,7 @@ impl Command {
             ("d", table) => Self::Describe(identifier(table)?),
             ("df", part) => Self::Functions(part.to_lowercase()),
             ("timing", _) => Self::Timing,
+            ("x", _) => Self::Expanded,
             ("o", format) => Self::Format(format.parse()?),
             ("explain", "") => return Err(Error::new(ErrorKind::Usage, "\\explain needs SQL behind it")),
             ("explain", sql) => Self::Explain(sql.to_owned()),
@@ -127,6 +130,7 @@ mod tests {
         assert_eq!(parsed("\\dt;"), Command::Tables);
         assert_eq!(parsed(" \\d events "), Command::Describe("events".into()));
         assert_eq!(parsed("\\o csv"), Command::Format(Format::Csv));
+        assert_eq!(parsed("\\x"), Command::Expanded);
         assert_eq!(parsed("quit"), Command::Quit);
         let given = vec![("actor".into(), "a b".into()), ("days".into(), "7".into()), ("x".into(), String::new())];
         assert_eq!(
@@ -139,7 +143,7 @@ mod tests {
     #[test]
     fn wrong_ones_say_why() {
         for (line, why) in [
-            ("\\x", "there is no command \\x"),
+            ("\\z", "there is no command \\z"),
             ("\\d a;DROP", "is no table's name"),
             ("\\n a b", "\"b\" is not NAME=VALUE"),
             ("\\o xml", "unknown output format"),

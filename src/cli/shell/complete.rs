@@ -69,7 +69,7 @@ const SQL: [&str; 46] = [
     "EXPLAIN",
 ];
 
-const COMMANDS: [&str; 9] = ["\\d", "\\df", "\\dt", "\\explain", "\\n", "\\o", "\\q", "\\timing", "\\?"];
+const COMMANDS: [&str; 10] = ["\\d", "\\df", "\\dt", "\\explain", "\\n", "\\o", "\\q", "\\timing", "\\x", "\\?"];
 
 /// What can be completed.
 pub struct Words {

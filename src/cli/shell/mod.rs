@@ -146,6 +146,10 @@ async fn obey(shell: &Shell, look: &mut Look, command: Command) -> anyhow::Resul
             eprintln!("timing is {}", if look.timing { "on" } else { "off" });
         }
         Command::Format(format) => look.format = format,
+        Command::Expanded => {
+            look.format = if look.format == Format::Vertical { Format::Table } else { Format::Vertical };
+            eprintln!("the format is {}", look.format);
+        }
         Command::Explain(sql) => return show(shell, look, Asked::Explained(&sql)).await,
         Command::NamedQueries => list_queries()?,
         Command::Named(name, given) => return show(shell, look, Asked::Named(named::find(&name)?, &given)).await,

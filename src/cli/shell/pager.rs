@@ -11,10 +11,10 @@ pub enum Out {
     Paged(Child),
 }
 
-/// Opens the pager for a table on a terminal, standard output for anything else, or where there is no pager.
+/// Opens the pager for what is for people on a terminal, standard output for anything else, or where there is no pager.
 pub fn open(format: Format) -> io::Result<Out> {
     let plain = || Out::Plain(io::BufWriter::new(io::stdout()));
-    if format != Format::Table || !io::stdout().is_terminal() {
+    if !matches!(format, Format::Table | Format::Vertical) || !io::stdout().is_terminal() {
         return Ok(plain());
     }
     let pager = std::env::var("PAGER").ok().filter(|pager| !pager.trim().is_empty()).unwrap_or_else(|| "less".into());

@@ -6,10 +6,10 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, CastKind, DataType, DateTimeField, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, LambdaFunction, LambdaFunctionParameter,
-    LambdaSyntax, ObjectName, OneOrManyWithParens, OrderByExpr, OrderByOptions, Spanned, Subscript, UnaryOperator,
-    Value, VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, CastKind, DataType, DateTimeField, DuplicateTreatment, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, LambdaFunction,
+    LambdaFunctionParameter, LambdaSyntax, ObjectName, OneOrManyWithParens, OrderByExpr, OrderByOptions, Spanned,
+    Subscript, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Span;
@@ -40,6 +40,7 @@ const RENAMED: &[(&str, &str, &str)] = &[
     ("week_of_year", "week", "week_of_year(instant)"),
     ("yow", "year_of_week", "yow(instant)"),
     ("stddev_samp", "stddev", "stddev_samp(x)"),
+    ("variance", "var_samp", "variance(x)"),
     ("bitwise_and_agg", "bit_and", "bitwise_and_agg(x)"),
     ("bitwise_or_agg", "bit_or", "bitwise_or_agg(x)"),
     ("array_average", "array_avg", "array_average(array)"),
@@ -53,7 +54,7 @@ const REWRITTEN: &[(&str, &str, &str)] = &[
     (
         "try",
         "try(expression)",
-        "The expression with TRY_CAST for every CAST in it; functions here give NULL where Trino's fail",
+        "The expression with TRY_CAST for every CAST in it, and NULL for a division by zero; functions here give NULL where Trino's fail",
     ),
     (
         "max_by",
@@ -68,7 +69,6 @@ const REWRITTEN: &[(&str, &str, &str)] = &[
     ("count_if", "count_if(condition)", "count(*) FILTER (WHERE condition)"),
     ("approx_distinct", "approx_distinct(x, e)", "approx_distinct(x); a wanted error is left out"),
     ("all_match", "all_match(array, x -> …)", "NOT any_match(array, x -> NOT …)"),
-    ("none_match", "none_match(array, x -> …)", "NOT any_match(array, x -> …)"),
     (
         "regexp_extract",
         "regexp_extract(text, pattern, group)",
@@ -79,37 +79,58 @@ const REWRITTEN: &[(&str, &str, &str)] = &[
         "regexp_replace(text, pattern, with)",
         "Every match is replaced, as in Trino; a fourth argument gives DataFusion's flags",
     ),
-    ("replace", "replace(text, part)", "replace(text, part, '')"),
-    ("slice", "slice(array, start, length)", "array_slice(array, start, start + length - 1)"),
-    ("date", "date(x)", "CAST(x AS date)"),
     ("listagg", "listagg(x, delimiter) WITHIN GROUP (ORDER BY y)", "string_agg(x, delimiter ORDER BY y)"),
     ("set_agg", "set_agg(x)", "array_agg(DISTINCT x)"),
-    ("to_base64", "to_base64(x)", "encode(x, 'base64')"),
-    ("from_base64", "from_base64(text)", "decode(text, 'base64')"),
-    ("to_utf8", "to_utf8(text)", "The text's bytes"),
-    ("from_utf8", "from_utf8(bytes)", "The bytes' text"),
-    ("with_timezone", "with_timezone(instant, zone)", "at_timezone(instant, zone)"),
+    ("geometric_mean", "geometric_mean(x)", "exp(avg(ln(x)))"),
+    (
+        "map_concat",
+        "map_concat(a, b, …)",
+        "map_from_entries of the entries of all; of equal keys the last one's value stays",
+    ),
+];
+
+/// Calls that become an expression: how it is called, and what it becomes, in the same words.
+const SPELT: &[(&str, &str)] = &[
+    ("array_first(array)", "element_at(array, 1)"),
+    ("array_last(array)", "element_at(array, -1)"),
+    ("bitwise_and(a, b)", "a & b"),
+    ("bitwise_left_shift(a, n)", "a << n"),
+    ("bitwise_or(a, b)", "a | b"),
+    ("bitwise_right_shift(a, n)", "a >> n"),
+    ("bitwise_xor(a, b)", "a # b"),
+    ("date(x)", "CAST(x AS date)"),
+    ("from_base64(text)", "decode(text, 'base64')"),
+    ("from_hex(text)", "decode(text, 'hex')"),
+    ("from_utf8(bytes)", "arrow_cast(bytes, 'Utf8')"),
+    ("infinity()", "CAST('Infinity' AS double)"),
+    ("is_infinite(x)", "abs(x) = CAST('Infinity' AS double)"),
+    ("is_nan(x)", "isnan(x)"),
+    ("is_subnet_of(network, address)", "ip_in(address, network)"),
+    (
+        "last_day_of_month(x)",
+        "CAST(date_add('day', -1, date_add('month', 1, date_trunc('month', CAST(x AS date)))) AS date)",
+    ),
+    ("mod(a, b)", "a % b"),
+    ("nan()", "CAST('NaN' AS double)"),
+    ("none_match(array, x -> …)", "NOT array_any_match(array, x -> …)"),
+    ("rand(n)", "CAST(floor(random() * n) AS bigint)"),
+    ("regexp_position(text, pattern)", "coalesce(nullif(regexp_instr(text, pattern), 0), -1)"),
+    ("replace(text, part)", "replace(text, part, '')"),
+    ("slice(array, start, length)", "array_slice(array, start, start + length - 1)"),
+    ("to_base64(x)", "encode(x, 'base64')"),
+    ("to_utf8(text)", "arrow_cast(text, 'Binary')"),
+    ("trim_array(array, n)", "array_slice(array, 1, CAST(cardinality(array) AS bigint) - n)"),
+    ("truncate(x)", "trunc(x)"),
+    ("with_timezone(instant, zone)", "at_timezone(instant, zone)"),
 ];
 
 /// What runs in Trino and not here: why, and what does instead.
 const REFUSED: &[(&str, &str)] = &[
-    ("map_agg", "maps are not aggregated here; use array_agg(named_struct('key', k, 'value', v))"),
-    ("multimap_agg", "maps are not aggregated here; use array_agg with GROUP BY the key"),
-    ("map_union", "maps are not aggregated here; use array_agg"),
-    ("histogram", "maps are not aggregated here; use GROUP BY x with count(*)"),
-    ("approx_most_frequent", "maps are not aggregated here; use GROUP BY x ORDER BY count(*) DESC LIMIT n"),
-    ("map_filter", "lambdas take arrays here; use filter over map_entries(map)"),
-    ("transform_values", "lambdas take arrays here; use transform over map_values(map) or map_entries(map)"),
-    ("transform_keys", "lambdas take arrays here; use transform over map_keys(map)"),
-    ("map_zip_with", "lambdas take arrays here; use map_entries"),
-    ("zip_with", "lambdas take one array here; use transform over arrays_zip(a, b)"),
+    ("approx_most_frequent", "counts are exact here; use histogram(x), or GROUP BY x ORDER BY count(*) DESC LIMIT n"),
+    ("map_zip_with", "two maps are not joined here; use transform_values(a, (k, v) -> … b[k])"),
     ("reduce_agg", "an aggregate with lambdas cannot run here; use reduce over array_agg(x)"),
-    ("regexp_extract_all", "all matches at once cannot be had; use regexp_extract, or regexp_count for their number"),
-    ("regexp_split", "text is split by fixed delimiters here; use split(text, delimiter)"),
-    ("split_to_map", "text does not become a map here; use split and split_part"),
-    ("split_to_multimap", "text does not become a map here; use split and split_part"),
-    ("format", "printf formats are not known here; use concat and date_format"),
-    ("format_number", "use round and concat"),
+    ("split_to_multimap", "use split_to_map, or transform over split(text, delimiter)"),
+    ("format_number", "use format('%,d', n)"),
     ("parse_duration", "durations are numbers here; use date_diff, or INTERVAL '1' DAY"),
     ("to_geometry", "there are no geometries here"),
     ("approx_set", "sketches are not values here; use approx_distinct"),
@@ -118,7 +139,33 @@ const REFUSED: &[(&str, &str)] = &[
     ("json_array", "SQL/JSON constructors are not known here; use to_json(make_array(…))"),
     ("json_table", "use UNNEST(CAST(json_extract(…) AS array(json)))"),
     ("word_stem", "there is no language processing here"),
-    ("geometric_mean", "use exp(avg(ln(x)))"),
+    ("soundex", "there is no language processing here"),
+    ("normalize", "text is compared as it is here"),
+    ("hamming_distance", "use levenshtein_distance"),
+    ("luhn_check", "numbers of cards are not checked here"),
+    ("ngrams", "use transform over sequence(1, cardinality(array)) with slice"),
+    ("combinations", "use CROSS JOIN UNNEST twice"),
+    ("shuffle", "an order by chance is not reproducible; use ORDER BY random()"),
+    ("contains_sequence", "use array_join and strpos"),
+    ("multimap_from_entries", "use multimap_agg over UNNEST"),
+    ("skewness", "use sum(power(x - mean, 3)) with stddev"),
+    ("kurtosis", "use sum(power(x - mean, 4)) with stddev"),
+    ("entropy", "use sum(-p * log2(p)) over shares from GROUP BY"),
+    ("checksum", "use bit_xor over md5, or compare with EXCEPT"),
+    ("xxhash64", "use md5 or sha256"),
+    ("murmur3", "use md5 or sha256"),
+    ("crc32", "use md5 or sha256"),
+    ("hmac_sha256", "keys do not belong into a query; use sha256"),
+    ("width_bucket", "use floor((x - low) / width) + 1"),
+    ("to_milliseconds", "use date_diff('millisecond', a, b)"),
+    ("human_readable_seconds", "use format('%d s', n)"),
+    ("from_unixtime_nanos", "use from_unixtime(n / 1e9)"),
+    ("timezone_hour", "instants are UTC here; use at_timezone"),
+    ("timezone_minute", "instants are UTC here; use at_timezone"),
+    ("ip_prefix", "use ip_in(address, '10.0.0.0/8')"),
+    ("ip_subnet_min", "use ip_in(address, '10.0.0.0/8')"),
+    ("ip_subnet_max", "use ip_in(address, '10.0.0.0/8')"),
+    ("ip_subnet_range", "use ip_in(address, '10.0.0.0/8')"),
 ];
 
 /// The catalogue's part: what is rewritten.
@@ -131,7 +178,8 @@ pub fn described() -> Vec<Described> {
     };
     let renamed = RENAMED.iter().map(|(name, here, syntax)| entry(name, syntax, format!("DataFusion's {here}")));
     let rewritten = REWRITTEN.iter().map(|(name, syntax, about)| entry(name, syntax, (*about).to_owned()));
-    renamed.chain(rewritten).collect()
+    let spelt = SPELT.iter().map(|(syntax, becomes)| entry(name_of(syntax), syntax, (*becomes).to_owned()));
+    renamed.chain(rewritten).chain(spelt).collect()
 }
 
 /// Functions that are refused, with the reason.
@@ -196,10 +244,6 @@ fn text(text: &str) -> Expr {
 
 fn not(expr: Expr) -> Expr {
     Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(Expr::Nested(Box::new(expr))) }
-}
-
-fn cast(kind: CastKind, expr: Expr, data_type: DataType) -> Expr {
-    Expr::Cast { kind, expr: Box::new(expr), data_type, array: false, format: None }
 }
 
 /// What a cast to `ipaddress` is until the call around it is seen.
@@ -274,13 +318,15 @@ fn nested_cast(expr: &Expr, kind: &str) -> Result<Expr> {
 }
 
 /// Functions that take text: `eventtime`, which is text in Athena, is given to them as CloudTrail writes it.
-const TEXT_FUNCTIONS: [&str; 16] = [
+const TEXT_FUNCTIONS: [&str; 18] = [
     "substr",
     "substring",
     "split_part",
     "regexp_like",
     "regexp_extract",
+    "regexp_extract_all",
     "regexp_replace",
+    "regexp_split",
     "regexp_count",
     "replace",
     "concat",
@@ -336,14 +382,65 @@ fn called(function: &mut Function) -> Result<Option<Expr>> {
     if name == LAMBDA {
         return Ok(Some(lambda(given)));
     }
-    if let Some((_, here, _)) = RENAMED.iter().find(|(trino, ..)| *trino == name) {
+    let several = matches!(given.as_slice(), [_, Expr::Array(_)]) && name == "approx_percentile";
+    if let Some((_, here, _)) = RENAMED.iter().find(|(trino, ..)| *trino == name && !several) {
         let span = part.span();
         let mut renamed = ident(here);
         renamed.span = span;
         function.name = ObjectName::from(vec![renamed]);
         return Ok(None);
     }
+    if let Some(spelt) = spelt(&name, &given) {
+        return Ok(Some(spelt));
+    }
     rewritten_call(&name, given, function)
+}
+
+/// The name in front of a syntax's bracket.
+fn name_of(syntax: &str) -> &str {
+    syntax.split('(').next().unwrap_or(syntax)
+}
+
+/// The names between a syntax's brackets.
+fn parameters(syntax: &str) -> Vec<&str> {
+    let inner = syntax.split_once('(').map_or("", |(_, inner)| inner.trim_end_matches(')'));
+    inner.split(", ").filter(|name| !name.is_empty()).collect()
+}
+
+/// What a call becomes by [`SPELT`].
+fn spelt(name: &str, given: &[Expr]) -> Option<Expr> {
+    let takes = |syntax: &str| name_of(syntax) == name && parameters(syntax).len() == given.len();
+    let (syntax, becomes) = SPELT.iter().find(|(syntax, _)| takes(syntax))?;
+    let mut becomes = expression(&becomes.replace(LAMBDA_SHOWN, LAMBDA_PLACE));
+    let names = parameters(syntax).into_iter().map(|name| if name == LAMBDA_SHOWN { LAMBDA_PLACE } else { name });
+    let _ = VisitMut::visit(&mut becomes, &mut Filled { names: names.collect(), given });
+    Some(Expr::Nested(Box::new(becomes)))
+}
+
+/// A lambda in a syntax, and the name that stands for it while the text is read.
+const LAMBDA_SHOWN: &str = "x -> …";
+const LAMBDA_PLACE: &str = "__lambda_here";
+
+/// Puts arguments in the places of their names.
+struct Filled<'a> {
+    names: Vec<&'a str>,
+    given: &'a [Expr],
+}
+
+impl VisitorMut for Filled<'_> {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Identifier(name) = expr
+            && let Some(place) = self.names.iter().position(|other| *other == name.value)
+        {
+            *expr = match &self.given[place] {
+                lambda @ Expr::Lambda(_) => lambda.clone(),
+                other => Expr::Nested(Box::new(other.clone())),
+            };
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 fn span(function: &Function) -> Span {
@@ -374,11 +471,11 @@ fn rewritten_call(name: &str, mut given: Vec<Expr>, function: &mut Function) -> 
             (count.filter, count.over) = (Some(Box::new(filter)), function.over.clone());
             Expr::Function(count)
         }
+        ("approx_percentile", [_, Expr::Array(shares)]) => each_share(&shares.elem.clone(), function),
         ("approx_distinct", [x, _]) => {
             function.args = list(vec![x.clone()]);
             return Ok(None);
         }
-        ("none_match", [array, lambda]) => not(call("array_any_match", vec![array.clone(), lambda.clone()])),
         ("all_match", [array, Expr::Lambda(lambda)]) => {
             let mut lambda = lambda.clone();
             lambda.body = Box::new(not(*lambda.body));
@@ -391,9 +488,6 @@ fn rewritten_call(name: &str, mut given: Vec<Expr>, function: &mut Function) -> 
             function.args = list(vec![x.clone(), pattern.clone(), with, text("g")]);
             return Ok(None);
         }
-        ("replace", [x, part]) => call("replace", vec![x.clone(), part.clone(), text("")]),
-        ("slice", [array, start, length]) => slice(array, start, length),
-        ("date", [x]) => cast(CastKind::Cast, x.clone(), DataType::Date),
         ("listagg", _) => return Ok(Some(listagg(given, function))),
         ("set_agg", [x]) => {
             let mut aggregate = self::function("array_agg", vec![x.clone()]);
@@ -402,17 +496,38 @@ fn rewritten_call(name: &str, mut given: Vec<Expr>, function: &mut Function) -> 
             }
             Expr::Function(aggregate)
         }
-        ("to_base64", [x]) => call("encode", vec![x.clone(), text("base64")]),
-        ("from_base64", [x]) => call("decode", vec![x.clone(), text("base64")]),
-        ("to_utf8", [x]) => call("arrow_cast", vec![x.clone(), text("Binary")]),
-        ("from_utf8", [x]) => call("arrow_cast", vec![x.clone(), text("Utf8")]),
-        ("with_timezone", [x, zone]) => call("at_timezone", vec![x.clone(), zone.clone()]),
+        ("map_concat", maps) => {
+            let entries = maps.iter().rev().map(|map| call("map_entries", vec![map.clone()])).collect();
+            call("map_from_entries", vec![call("array_concat", entries)])
+        }
+        ("array_sort", [_, Expr::Lambda(_)]) => {
+            return wrong(
+                "array_sort(array) here; the order cannot be a lambda, so put it into the elements with transform",
+            );
+        }
+        ("geometric_mean", [x]) => {
+            let mut mean = self::function("avg", vec![call("ln", vec![x.clone()])]);
+            (mean.filter, mean.over) = (function.filter.take(), function.over.take());
+            call("exp", vec![Expr::Function(mean)])
+        }
         ("contains", [network, Expr::Function(address)]) if address.name.to_string() == ADDRESS => {
             let address = arguments(address).unwrap_or_default();
             call("ip_in", [address, vec![network.clone()]].concat())
         }
         _ => return Ok(None),
     }))
+}
+
+/// An array of one call for each share.
+fn each_share(shares: &[Expr], function: &Function) -> Expr {
+    let one = |share: &Expr| {
+        let mut one = function.clone();
+        one.name = ObjectName::from(vec![ident("approx_percentile_cont")]);
+        let x = arguments(&one).unwrap_or_default().swap_remove(0);
+        one.args = list(vec![x, share.clone()]);
+        Expr::Function(one)
+    };
+    call("make_array", shares.iter().map(one).collect())
 }
 
 fn case(condition: Expr, yes: Expr, no: Option<Expr>) -> Expr {
@@ -464,16 +579,6 @@ fn regexp_extract(x: &Expr, pattern: &Expr, group: Option<&Expr>) -> Expr {
         **right = group;
     }
     call("array_element", vec![call("regexp_match", vec![x.clone(), whole]), place])
-}
-
-fn slice(array: &Expr, start: &Expr, length: &Expr) -> Expr {
-    let mut end = expression("(a) + (b) - 1");
-    if let Expr::BinaryOp { left, .. } = &mut end
-        && let Expr::BinaryOp { left: a, right: b, .. } = left.as_mut()
-    {
-        (**a, **b) = (Expr::Nested(Box::new(start.clone())), Expr::Nested(Box::new(length.clone())));
-    }
-    call("array_slice", vec![array.clone(), start.clone(), end])
 }
 
 fn listagg(mut given: Vec<Expr>, original: &mut Function) -> Expr {
@@ -546,15 +651,19 @@ impl VisitorMut for Addresses {
     }
 }
 
-/// Every cast as one that gives NULL.
+/// Every cast, and every division by zero, as one that gives NULL.
 struct Tries;
 
 impl VisitorMut for Tries {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Cast { kind, .. } = expr {
-            *kind = CastKind::TryCast;
+        match expr {
+            Expr::Cast { kind, .. } => *kind = CastKind::TryCast,
+            Expr::BinaryOp { op: BinaryOperator::Divide | BinaryOperator::Modulo, right, .. } => {
+                **right = call("nullif", vec![right.as_ref().clone(), number(0)]);
+            }
+            _ => {}
         }
         ControlFlow::Continue(())
     }

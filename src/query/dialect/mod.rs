@@ -12,7 +12,9 @@ mod tokens;
 mod unnest;
 
 use datafusion::sql::parser::{CopyToSource, DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::VisitMut;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{Expr, Fetch, FunctionArguments, LimitClause, Query, VisitMut, VisitorMut};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 
@@ -65,9 +67,42 @@ fn rewrite(statement: &mut Statement) -> Result<()> {
 
 /// Rewrites a syntax tree: first names, which the rest looks at, then calls, then FROM.
 fn tree<T: VisitMut>(tree: &mut T) -> Result<()> {
+    let _ = VisitMut::visit(tree, &mut Words);
     names::rewrite(tree);
     calls::rewrite(tree)?;
     unnest::rewrite(tree)
+}
+
+/// Words of the SQL standard for which there are others here: `FETCH FIRST 5 ROWS ONLY`, `LOCALTIMESTAMP`.
+struct Words;
+
+impl VisitorMut for Words {
+    type Break = ();
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let Some(Fetch { with_ties: false, percent: false, quantity }) = &query.fetch {
+            let limit = Some(quantity.clone().unwrap_or_else(|| calls::expression("1")));
+            match &mut query.limit_clause {
+                Some(LimitClause::LimitOffset { limit: free @ None, .. }) => *free = limit,
+                Some(_) => return ControlFlow::Continue(()),
+                none @ None => *none = Some(LimitClause::LimitOffset { limit, offset: None, limit_by: Vec::new() }),
+            }
+            query.fetch = None;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let name = match expr {
+            Expr::Identifier(name) => name.value.clone(),
+            Expr::Function(function) if function.args == FunctionArguments::None => function.name.to_string(),
+            _ => return ControlFlow::Continue(()),
+        };
+        if name.eq_ignore_ascii_case("localtimestamp") {
+            *expr = calls::expression("now()");
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// What Athena's users set up with, and what stands for it here.

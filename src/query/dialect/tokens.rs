@@ -16,7 +16,7 @@ pub(super) const LAMBDA: &str = "__lambda";
 pub(super) const NESTED: &str = "__type";
 
 /// Functions whose further arguments are lambdas.
-const TAKE_LAMBDAS: [&str; 13] = [
+const TAKE_LAMBDAS: [&str; 18] = [
     "transform",
     "filter",
     "any_match",
@@ -24,6 +24,11 @@ const TAKE_LAMBDAS: [&str; 13] = [
     "none_match",
     "reduce",
     "find_first",
+    "map_filter",
+    "transform_values",
+    "transform_keys",
+    "zip_with",
+    "array_sort",
     "array_transform",
     "list_transform",
     "array_filter",

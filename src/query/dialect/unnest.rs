@@ -67,6 +67,9 @@ fn from(select: &mut Select, aliases: &mut Vec<Unnested>) -> Result<()> {
     for table in std::mem::take(&mut select.from) {
         match is_list(&table.relation) && !tables.is_empty() {
             true => absorb(&mut tables, table.relation, Keep::Matches, aliases)?,
+            false if has_more(&table.relation) => {
+                tables.push(TableWithJoins { relation: alone(table.relation)?, joins: Vec::new() });
+            }
             false => tables.push(TableWithJoins { relation: table.relation, joins: Vec::new() }),
         }
         for join in table.joins {
@@ -114,27 +117,74 @@ fn absorb(tables: &mut [TableWithJoins], list: TableFactor, keep: Keep, aliases:
         Error::new(ErrorKind::Usage, "the table in front of UNNEST has no name")
             .hint("give it one: FROM (…) AS t CROSS JOIN UNNEST(t.list) …")
     })?;
-    let (list_name, mut columns) = match alias {
-        Some(alias) => {
-            let columns: Vec<Ident> = alias.columns.into_iter().map(|column| column.name).collect();
-            (alias.name, columns)
-        }
-        None => (ident("unnest"), Vec::new()),
-    };
-    let named = !columns.is_empty();
-    let ordinal = if with_ordinality { columns.pop() } else { None };
-    if columns.is_empty() {
-        columns = match array_exprs.len() {
-            1 => vec![list_name.clone()],
-            many => (1..=many).map(|n| ident(&format!("{}_{n}", list_name.value))).collect(),
-        };
-    }
-    *host = taken_apart(host, &name, &array_exprs, &columns, ordinal.as_ref(), keep)?;
-    if named {
-        columns.extend(ordinal);
-        aliases.push(Unnested { alias: list_name.value.to_lowercase(), columns, host: name.value.to_lowercase() });
+    let made = Made::of(alias, array_exprs.len(), with_ordinality);
+    let query = taken_apart(host, Some(&name), &name, &array_exprs, &made, keep)?;
+    *host = derived(query, &name);
+    if made.named {
+        let columns = made.columns.into_iter().chain(made.ordinal).collect();
+        aliases.push(Unnested { alias: made.list.value.to_lowercase(), columns, host: name.value.to_lowercase() });
     }
     Ok(())
+}
+
+/// What a list in FROM is called, and the columns that it makes.
+struct Made {
+    list: Ident,
+    columns: Vec<Ident>,
+    ordinal: Option<Ident>,
+    /// The columns are named by the user.
+    named: bool,
+}
+
+impl Made {
+    fn of(alias: Option<TableAlias>, lists: usize, with_ordinality: bool) -> Self {
+        let (list, mut columns) = match alias {
+            Some(alias) => {
+                let columns: Vec<Ident> = alias.columns.into_iter().map(|column| column.name).collect();
+                (alias.name, columns)
+            }
+            None => (ident("unnest"), Vec::new()),
+        };
+        let named = !columns.is_empty();
+        let ordinal = if with_ordinality { columns.pop() } else { None };
+        if columns.is_empty() {
+            columns = match lists {
+                1 => vec![list.clone()],
+                many => (1..=many).map(|n| ident(&format!("{}_{n}", list.value))).collect(),
+            };
+        }
+        Self { list, columns, ordinal, named }
+    }
+}
+
+/// Whether a list has an ordinal, or more names than lists, so that its elements are rows: more than DataFusion's own UNNEST
+/// can name.
+fn has_more(factor: &TableFactor) -> bool {
+    match factor {
+        TableFactor::UNNEST { alias, array_exprs, with_ordinality, .. } => {
+            *with_ordinality || alias.as_ref().is_some_and(|alias| alias.columns.len() > array_exprs.len())
+        }
+        _ => false,
+    }
+}
+
+/// A list that no table stands in front of.
+fn alone(list: TableFactor) -> Result<TableFactor> {
+    let TableFactor::UNNEST { alias, array_exprs, with_ordinality, .. } = list else { return Ok(list) };
+    let made = Made::of(alias, array_exprs.len(), with_ordinality);
+    let one_row = derived(parsed("SELECT 1 AS one")?, &ident("__one"));
+    Ok(derived(taken_apart(&one_row, None, &made.list, &array_exprs, &made, Keep::Matches)?, &made.list))
+}
+
+fn derived(query: Box<Query>, name: &Ident) -> TableFactor {
+    let alias = TableAlias { explicit: true, name: name.clone(), columns: Vec::new(), at: None };
+    TableFactor::Derived { lateral: false, subquery: query, alias: Some(alias), sample: None }
+}
+
+fn parsed(sql: &str) -> Result<Box<Query>> {
+    let parser = Parser::new(&DIALECT).with_recursion_limit(super::DEPTH).try_with_sql(sql);
+    let broken = |error| Error::new(ErrorKind::Internal, "UNNEST cannot be rewritten").source(error);
+    parser.and_then(|mut parser| parser.parse_query()).map_err(broken)
 }
 
 /// The table that the lists' expressions name, or the only one there is.
@@ -190,15 +240,16 @@ fn alias_of(factor: &TableFactor) -> Option<Ident> {
     }
 }
 
-/// The table with its lists taken apart, under its own name.
+/// A table with its lists taken apart; `own` is its name where its own columns stay.
 fn taken_apart(
     table: &TableFactor,
+    own: Option<&Ident>,
     name: &Ident,
     lists: &[Expr],
-    columns: &[Ident],
-    ordinal: Option<&Ident>,
+    made: &Made,
     keep: Keep,
-) -> Result<TableFactor> {
+) -> Result<Box<Query>> {
+    let Made { columns, ordinal, .. } = made;
     let function = if keep == Keep::All { "unnest_or_null" } else { "unnest_rows" };
     // more names than lists: the list's rows have several fields
     let rows_of_fields = columns.len() > lists.len();
@@ -209,7 +260,7 @@ fn taken_apart(
         )
         .hint("give one name for each list"));
     }
-    let mut items = vec![format!("{name}.*")];
+    let mut items: Vec<String> = own.iter().map(|name| format!("{name}.*")).collect();
     match rows_of_fields {
         true => items.push(format!("unnest({function}(__list0)) AS __row")),
         false => items
@@ -227,15 +278,12 @@ fn taken_apart(
         let fields: Vec<String> = fields.collect();
         sql = format!("SELECT *, {} FROM ({sql}) AS {name}", fields.join(", "));
     }
-    let broken = |error| Error::new(ErrorKind::Internal, "UNNEST cannot be rewritten").source(error);
-    let parser = Parser::new(&DIALECT).with_recursion_limit(super::DEPTH).try_with_sql(&sql);
-    let mut query = parser.and_then(|mut parser| parser.parse_query()).map_err(broken)?;
+    let mut query = parsed(&sql)?;
     if rows_of_fields {
         without_row(&mut query);
     }
     let _ = VisitMut::visit(&mut query, &mut Filled { table, lists });
-    let alias = TableAlias { explicit: true, name: name.clone(), columns: Vec::new(), at: None };
-    Ok(TableFactor::Derived { lateral: false, subquery: query, alias: Some(alias), sample: None })
+    Ok(query)
 }
 
 /// Leaves the row itself out of `*`, for which the parser's dialect has no words.

@@ -8,7 +8,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, StringView
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{cast, kernels::cmp::not_distinct, take};
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{Result, plan_err};
+use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::ReturnFieldArgs;
 
 use super::Origin;
@@ -30,7 +30,7 @@ pub(super) fn functions() -> Vec<Function> {
     vec![
         entry(
             "element_at",
-            "element_at(json | array | map, key)",
+            "element_at(json | array | map | struct, key)",
             Origin::Trino,
             (2, 2),
             Returns::By(element_field),
@@ -95,9 +95,11 @@ fn element_field(arguments: &ReturnFieldArgs) -> Result<FieldRef> {
             DataType::Struct(fields) => Ok(Arc::new(fields[1].as_ref().clone().with_nullable(true))),
             other => plan_err!("a map of {other}"),
         },
-        other => plan_err!(
-            "element_at takes JSON text, an array or a map, not {other}; a member of a struct is written s.member"
-        ),
+        DataType::Struct(_) => match member(arguments.arg_fields[0].data_type(), arguments.scalar_arguments[1]) {
+            Some((_, field)) => Ok(Arc::new(field.as_ref().clone().with_nullable(true))),
+            None => plan_err!("element_at takes the name of a member as a constant where it looks into a struct"),
+        },
+        other => plan_err!("element_at takes JSON text, an array, a map or a struct, not {other}"),
     }
 }
 
@@ -105,6 +107,7 @@ fn element_at(call: &Call) -> Result<ArrayRef> {
     match call.data_type(0) {
         DataType::List(_) => list_element(call),
         DataType::Map(..) => map_value(call),
+        DataType::Struct(_) => struct_member(call),
         _ => json_member(call),
     }
 }
@@ -115,7 +118,7 @@ fn json_member(call: &Call) -> Result<ArrayRef> {
     if call.data_type(1).is_integer() {
         let index = call.integer(1)?;
         for row in 0..call.rows {
-            let found = json.get(row).and_then(scan::whole).zip(index.get(row));
+            let found = json.get(row).and_then(|json| scan::root(json, false)).zip(index.get(row));
             let from_zero = |index: i64| if index > 0 { index - 1 } else { index };
             let value =
                 found.filter(|(_, index)| *index != 0).and_then(|(json, index)| scan::element(json, from_zero(index)));
@@ -124,7 +127,7 @@ fn json_member(call: &Call) -> Result<ArrayRef> {
     } else {
         let key = call.text(1)?;
         for row in 0..call.rows {
-            let found = json.get(row).map(str::trim_start).zip(key.get(row));
+            let found = json.get(row).and_then(|json| scan::root(json, false)).zip(key.get(row));
             out.append_option(found.and_then(|(json, key)| scan::member(json, key)).and_then(scan::text));
         }
     }
@@ -202,15 +205,33 @@ fn row_type(arguments: &ReturnFieldArgs) -> Result<FieldRef> {
     }
 }
 
-fn number(value: &datafusion::common::ScalarValue) -> Option<usize> {
+fn number(value: &ScalarValue) -> Option<usize> {
     match value {
-        datafusion::common::ScalarValue::Int64(Some(number)) => usize::try_from(*number).ok(),
+        ScalarValue::Int64(Some(number)) => usize::try_from(*number).ok(),
         _ => None,
     }
 }
 
+/// The place and field of a struct's member, in any case.
+fn member<'a>(row: &'a DataType, name: Option<&ScalarValue>) -> Option<(usize, &'a FieldRef)> {
+    let DataType::Struct(fields) = row else { return None };
+    let name = name?.try_as_str()??;
+    fields.iter().enumerate().find(|(_, field)| field.name().eq_ignore_ascii_case(name))
+}
+
+fn struct_member(call: &Call) -> Result<ArrayRef> {
+    let data_type = call.data_type(0);
+    match member(&data_type, call.constant(1)) {
+        Some((place, _)) => field(call, place),
+        None => plan_err!("element_at finds no such member"),
+    }
+}
+
 fn row_field(call: &Call) -> Result<ArrayRef> {
-    let place = call.constant(1).and_then(number).unwrap_or(1) - 1;
+    field(call, call.constant(1).and_then(number).unwrap_or(1) - 1)
+}
+
+fn field(call: &Call, place: usize) -> Result<ArrayRef> {
     let array = call.array(0)?;
     let row = array.as_struct();
     let column = Arc::clone(row.column(place));

@@ -4,13 +4,17 @@
 //! catalogue that the documentation is held against.
 //! Refuses: rewriting SQL; what Trino has under another name or as syntax is in `dialect`.
 
+mod aggregate;
 mod collection;
 mod context;
 mod format;
 pub(super) mod json;
+mod map;
 mod planner;
+mod printf;
 mod reduce;
 mod tactic;
+mod text;
 mod time;
 mod trunc;
 mod udf;
@@ -92,6 +96,12 @@ fn add(registry: &mut dyn FunctionRegistry) -> datafusion::common::Result<()> {
         registry.register_udf(Arc::new(ScalarUDF::from(Udf::new(function))))?;
     }
     registry.register_higher_order_function(Arc::new(HigherOrderUDF::new_from_impl(reduce::Reduce::default())))?;
+    for function in map::lambdas() {
+        registry.register_higher_order_function(Arc::new(function))?;
+    }
+    for function in aggregate::functions() {
+        registry.register_udaf(Arc::new(function))?;
+    }
     let json_cast = registry.udf("json_cast")?;
     registry.register_function_rewrite(Arc::new(planner::JsonCasts { json_cast }))?;
     Ok(())
@@ -99,13 +109,26 @@ fn add(registry: &mut dyn FunctionRegistry) -> datafusion::common::Result<()> {
 
 /// Planners that must stand before DataFusion's own. Only who plans SQL needs them, not who runs plans.
 pub fn planners() -> Vec<Arc<dyn ExprPlanner>> {
-    let element_at = collection::functions().into_iter().find(|function| function.name == "element_at");
-    let element_at = element_at.expect("collection has element_at");
-    vec![Arc::new(planner::Lenient { element_at: Arc::new(ScalarUDF::from(Udf::new(element_at))) })]
+    vec![Arc::new(planner::Lenient { element_at: named("element_at") })]
+}
+
+/// A function of ours, for who makes calls of it.
+pub(super) fn named(name: &'static str) -> Arc<ScalarUDF> {
+    let function = ours().into_iter().find(|function| function.name == name);
+    Arc::new(ScalarUDF::from(Udf::new(function.expect("a function of ours"))))
 }
 
 fn ours() -> Vec<Function> {
-    [json::functions(), collection::functions(), time::functions(), web::functions()].concat()
+    [
+        json::functions(),
+        collection::functions(),
+        map::functions(),
+        printf::functions(),
+        text::functions(),
+        time::functions(),
+        web::functions(),
+    ]
+    .concat()
 }
 
 /// Every function that a session's SQL has, by name, each once.
@@ -196,5 +219,11 @@ pub fn described() -> Vec<Described> {
         syntax: syntax.into(),
         about: about.into(),
     });
-    own.chain(more).collect()
+    let maps = map::LAMBDAS.into_iter().chain(aggregate::AGGREGATES).map(|(name, syntax, about)| Described {
+        name: name.into(),
+        origin: Origin::Trino,
+        syntax: syntax.into(),
+        about: about.into(),
+    });
+    own.chain(more).chain(maps).collect()
 }

@@ -14,28 +14,32 @@ use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{Expr, ExprSchemable, ReturnFieldArgs};
 
-use super::Origin;
 use super::format::{self, Style};
-use super::udf::{Call, Function, Returns};
+use super::udf::{Call, Function, Returns, trino};
+
+const INSTANT: Returns = Returns::Always(crate::schema::timestamp);
 
 pub(super) fn functions() -> Vec<Function> {
-    let entry = |name, syntax, arguments, returns, run, about| {
-        Function::new(Origin::Trino, name, syntax, arguments, returns, run, about)
-    };
-    let instant = Returns::Always(crate::schema::timestamp);
-    let int = Returns::Always(|| DataType::Int64);
-    let text = Returns::Always(|| DataType::Utf8View);
-    let as_is = |function: Function| Function { simplify: Some(keep_instant), ..function };
-    let mut all = vec![
-        as_is(entry(
+    [standard(), formats(), arithmetic(), parts_of_instants()].concat()
+}
+
+/// A function that gives an instant back as it is.
+fn as_is(function: Function) -> Function {
+    Function { simplify: Some(keep_instant), ..function }
+}
+
+/// ISO 8601 and seconds.
+fn standard() -> Vec<Function> {
+    vec![
+        as_is(trino(
             "from_iso8601_timestamp",
             "from_iso8601_timestamp(text)",
             (1, 1),
-            instant,
-            from_iso as fn(&Call) -> _,
+            INSTANT,
+            from_iso,
             "An ISO 8601 text as an instant; an instant stays",
         )),
-        entry(
+        trino(
             "from_iso8601_date",
             "from_iso8601_date(text)",
             (1, 1),
@@ -43,63 +47,15 @@ pub(super) fn functions() -> Vec<Function> {
             iso_date,
             "An ISO 8601 date",
         ),
-        entry(
+        trino(
             "to_iso8601",
             "to_iso8601(instant)",
             (1, 1),
-            text,
+            Returns::TEXT,
             to_iso,
             "The text that CloudTrail writes: 2026-01-31T12:00:00Z (Trino adds .000)",
         ),
-        entry(
-            "date_diff",
-            "date_diff('unit', from, to)",
-            (3, 3),
-            int,
-            date_diff,
-            "Whole units from one instant to another: millisecond, second, minute, hour, day, week, month, quarter, year",
-        ),
-        entry(
-            "date_add",
-            "date_add('unit', n, instant)",
-            (3, 3),
-            Returns::By(added),
-            date_add,
-            "An instant or date, n units later",
-        ),
-        entry(
-            "date_format",
-            "date_format(instant, format)",
-            (2, 2),
-            text,
-            |call| formatted(call, Style::MySql),
-            "Text by MySQL's format: %Y-%m-%d %H:%i:%s",
-        ),
-        entry(
-            "format_datetime",
-            "format_datetime(instant, format)",
-            (2, 2),
-            text,
-            |call| formatted(call, Style::Joda),
-            "Text by Joda's format: yyyy-MM-dd HH:mm:ss",
-        ),
-        as_is(entry(
-            "date_parse",
-            "date_parse(text, format)",
-            (2, 2),
-            instant,
-            |call| parsed(call, Style::MySql),
-            "An instant from text by MySQL's format; an instant stays",
-        )),
-        as_is(entry(
-            "parse_datetime",
-            "parse_datetime(text, format)",
-            (2, 2),
-            instant,
-            |call| parsed(call, Style::Joda),
-            "An instant from text by Joda's format; an instant stays",
-        )),
-        entry(
+        trino(
             "to_unixtime",
             "to_unixtime(instant)",
             (1, 1),
@@ -107,15 +63,74 @@ pub(super) fn functions() -> Vec<Function> {
             to_unixtime,
             "Seconds since 1970 (with fractions, as in Trino)",
         ),
-        entry(
+        trino(
             "from_unixtime",
             "from_unixtime(seconds)",
             (1, 1),
-            instant,
+            INSTANT,
             from_unixtime,
             "The instant so many seconds after 1970",
         ),
-        entry(
+    ]
+}
+
+/// Text by a format of MySQL's or Joda's.
+fn formats() -> Vec<Function> {
+    vec![
+        trino(
+            "date_format",
+            "date_format(instant, format)",
+            (2, 2),
+            Returns::TEXT,
+            |call| formatted(call, Style::MySql),
+            "Text by MySQL's format: %Y-%m-%d %H:%i:%s",
+        ),
+        trino(
+            "format_datetime",
+            "format_datetime(instant, format)",
+            (2, 2),
+            Returns::TEXT,
+            |call| formatted(call, Style::Joda),
+            "Text by Joda's format: yyyy-MM-dd HH:mm:ss",
+        ),
+        as_is(trino(
+            "date_parse",
+            "date_parse(text, format)",
+            (2, 2),
+            INSTANT,
+            |call| parsed(call, Style::MySql),
+            "An instant from text by MySQL's format; an instant stays",
+        )),
+        as_is(trino(
+            "parse_datetime",
+            "parse_datetime(text, format)",
+            (2, 2),
+            INSTANT,
+            |call| parsed(call, Style::Joda),
+            "An instant from text by Joda's format; an instant stays",
+        )),
+    ]
+}
+
+fn arithmetic() -> Vec<Function> {
+    vec![
+        trino(
+            "date_diff",
+            "date_diff('unit', from, to)",
+            (3, 3),
+            Returns::INT,
+            date_diff,
+            "Whole units from one instant to another: millisecond, second, minute, hour, day, week, month, quarter, year",
+        ),
+        trino(
+            "date_add",
+            "date_add('unit', n, instant)",
+            (3, 3),
+            Returns::By(added),
+            date_add,
+            "An instant or date, n units later",
+        ),
+        trino(
             "at_timezone",
             "at_timezone(instant, zone)",
             (2, 2),
@@ -123,71 +138,45 @@ pub(super) fn functions() -> Vec<Function> {
             at_timezone,
             "The instant in a time zone such as Europe/Berlin",
         ),
-    ];
-    let part = |name, run| entry(name, "", (1, 1), int, run, "");
-    all.extend([
-        Function {
-            syntax: "year(instant)",
-            about: "The year",
-            ..part("year", |call| parts(call, |t| t.year().into()))
-        },
-        Function {
-            syntax: "quarter(instant)",
-            about: "The quarter, from 1",
-            ..part("quarter", |call| parts(call, |t| (t.month0() / 3 + 1).into()))
-        },
-        Function {
-            syntax: "month(instant)",
-            about: "The month, from 1",
-            ..part("month", |call| parts(call, |t| t.month().into()))
-        },
-        Function {
-            syntax: "week(instant)",
-            about: "The ISO week",
-            ..part("week", |call| parts(call, |t| t.iso_week().week().into()))
-        },
-        Function {
-            syntax: "day(instant)",
-            about: "The day of the month",
-            ..part("day", |call| parts(call, |t| t.day().into()))
-        },
-        Function {
-            syntax: "day_of_week(instant)",
-            about: "The day of the ISO week: Monday is 1, Sunday 7",
-            ..part("day_of_week", |call| parts(call, |t| t.weekday().number_from_monday().into()))
-        },
-        Function {
-            syntax: "day_of_year(instant)",
-            about: "The day of the year, from 1",
-            ..part("day_of_year", |call| parts(call, |t| t.ordinal().into()))
-        },
-        Function {
-            syntax: "year_of_week(instant)",
-            about: "The year of the ISO week",
-            ..part("year_of_week", |call| parts(call, |t| t.iso_week().year().into()))
-        },
-        Function {
-            syntax: "hour(instant)",
-            about: "The hour, from 0",
-            ..part("hour", |call| parts(call, |t| t.hour().into()))
-        },
-        Function {
-            syntax: "minute(instant)",
-            about: "The minute of the hour",
-            ..part("minute", |call| parts(call, |t| t.minute().into()))
-        },
-        Function {
-            syntax: "second(instant)",
-            about: "The second of the minute",
-            ..part("second", |call| parts(call, |t| t.second().into()))
-        },
-        Function {
-            syntax: "millisecond(instant)",
-            about: "The millisecond of the second",
-            ..part("millisecond", |call| parts(call, |t| t.timestamp_subsec_millis().into()))
-        },
-    ]);
-    all
+    ]
+}
+
+fn parts_of_instants() -> Vec<Function> {
+    let part = |name, syntax, run: fn(&Call) -> _, about| trino(name, syntax, (1, 1), Returns::INT, run, about);
+    vec![
+        part("year", "year(instant)", |call| parts(call, |t| t.year().into()), "The year"),
+        part("quarter", "quarter(instant)", |call| parts(call, |t| (t.month0() / 3 + 1).into()), "The quarter, from 1"),
+        part("month", "month(instant)", |call| parts(call, |t| t.month().into()), "The month, from 1"),
+        part("week", "week(instant)", |call| parts(call, |t| t.iso_week().week().into()), "The ISO week"),
+        part("day", "day(instant)", |call| parts(call, |t| t.day().into()), "The day of the month"),
+        part(
+            "day_of_week",
+            "day_of_week(instant)",
+            |call| parts(call, |t| t.weekday().number_from_monday().into()),
+            "The day of the ISO week: Monday is 1, Sunday 7",
+        ),
+        part(
+            "day_of_year",
+            "day_of_year(instant)",
+            |call| parts(call, |t| t.ordinal().into()),
+            "The day of the year, from 1",
+        ),
+        part(
+            "year_of_week",
+            "year_of_week(instant)",
+            |call| parts(call, |t| t.iso_week().year().into()),
+            "The year of the ISO week",
+        ),
+        part("hour", "hour(instant)", |call| parts(call, |t| t.hour().into()), "The hour, from 0"),
+        part("minute", "minute(instant)", |call| parts(call, |t| t.minute().into()), "The minute of the hour"),
+        part("second", "second(instant)", |call| parts(call, |t| t.second().into()), "The second of the minute"),
+        part(
+            "millisecond",
+            "millisecond(instant)",
+            |call| parts(call, |t| t.timestamp_subsec_millis().into()),
+            "The millisecond of the second",
+        ),
+    ]
 }
 
 /// A call on an instant is that instant: the filter then prunes files as if the call were not there.

@@ -32,6 +32,12 @@ pub(super) enum Returns {
     By(fn(&ReturnFieldArgs) -> Result<FieldRef>),
 }
 
+impl Returns {
+    pub(super) const TEXT: Self = Self::Always(|| DataType::Utf8View);
+    pub(super) const BOOL: Self = Self::Always(|| DataType::Boolean);
+    pub(super) const INT: Self = Self::Always(|| DataType::Int64);
+}
+
 /// A call in simpler words.
 pub(super) type Simplify = fn(Vec<Expr>, &SimplifyContext) -> Result<ExprSimplifyResult>;
 
@@ -63,6 +69,18 @@ impl Function {
     ) -> Self {
         Self { name, syntax, about, origin, arguments, returns, run, simplify: None }
     }
+}
+
+/// A function of Trino's.
+pub(super) fn trino(
+    name: &'static str,
+    syntax: &'static str,
+    arguments: (usize, usize),
+    returns: Returns,
+    run: fn(&Call) -> Result<ArrayRef>,
+    about: &'static str,
+) -> Function {
+    Function::new(Origin::Trino, name, syntax, arguments, returns, run, about)
 }
 
 /// The same with what DataFusion asks for.
@@ -137,10 +155,20 @@ impl ScalarUDFImpl for Udf {
         let result = (self.function.run)(&call)?;
         debug_assert_eq!(result.len(), rows);
         match constant {
-            true => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?)),
+            true => Ok(ColumnarValue::Scalar(scalar(&result)?)),
             false => Ok(ColumnarValue::Array(result)),
         }
     }
+}
+
+/// The one value of an array, with all that its type says: what is made of a row alone loses the marks of its fields.
+fn scalar(one: &ArrayRef) -> Result<ScalarValue> {
+    Ok(match one.data_type() {
+        DataType::List(_) => ScalarValue::List(Arc::new(one.as_list().clone())),
+        DataType::Map(..) => ScalarValue::Map(Arc::new(one.as_map().clone())),
+        DataType::Struct(_) => ScalarValue::Struct(Arc::new(one.as_struct().clone())),
+        _ => ScalarValue::try_from_array(one, 0)?,
+    })
 }
 
 /// One call: its arguments over the rows of a batch.
@@ -151,6 +179,11 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// How many arguments there are.
+    pub(super) fn given(&self) -> usize {
+        self.arguments.args.len()
+    }
+
     /// The type that the result must have.
     pub(super) fn return_type(&self) -> &DataType {
         self.arguments.return_field.data_type()

@@ -7,89 +7,80 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, StringViewBuilder};
-use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use ipnet::IpNet;
 use url::Url;
 
 use super::Origin;
-use super::udf::{Call, Function, Returns};
+use super::udf::{Call, Function, Returns, trino};
 
 pub(super) fn functions() -> Vec<Function> {
-    let entry = |name, syntax, arguments, returns, run, about| {
-        Function::new(Origin::Trino, name, syntax, arguments, returns, run, about)
-    };
-    let text = Returns::Always(|| DataType::Utf8View);
+    let mut all = parts_of_urls();
+    all.extend([
+        trino(
+            "url_extract_port",
+            "url_extract_port(url)",
+            (1, 1),
+            Returns::INT,
+            port,
+            "The port that a URL names",
+        ),
+        trino(
+            "url_extract_parameter",
+            "url_extract_parameter(url, name)",
+            (2, 2),
+            Returns::TEXT,
+            parameter,
+            "The first value of a parameter in a URL's query",
+        ),
+        trino("url_decode", "url_decode(text)", (1, 1), Returns::TEXT, decode, "Text without its percent escapes, + as a space"),
+        trino("url_encode", "url_encode(text)", (1, 1), Returns::TEXT, encode, "Text with percent escapes, as in a query"),
+        Function::new(
+            Origin::Trailhound,
+            "ip_in",
+            "ip_in(address, network)",
+            (2, 2),
+            Returns::BOOL,
+            ip_in,
+            "Whether an address is in a network such as 10.0.0.0/8; what contains('10.0.0.0/8', CAST(x AS ipaddress)) becomes",
+        ),
+    ]);
+    all
+}
+
+fn parts_of_urls() -> Vec<Function> {
+    let entry = |name, syntax, run, about| trino(name, syntax, (1, 1), Returns::TEXT, run, about);
     vec![
         entry(
             "url_extract_host",
             "url_extract_host(url)",
-            (1, 1),
-            text,
             |call| part(call, |url| url.host_str().map(str::to_owned)),
             "The host of a URL",
         ),
         entry(
             "url_extract_protocol",
             "url_extract_protocol(url)",
-            (1, 1),
-            text,
             |call| part(call, |url| Some(url.scheme().to_owned())),
             "The scheme of a URL",
         ),
         entry(
             "url_extract_path",
             "url_extract_path(url)",
-            (1, 1),
-            text,
             |call| part(call, |url| Some(url.path().to_owned())),
             "The path of a URL",
         ),
         entry(
             "url_extract_query",
             "url_extract_query(url)",
-            (1, 1),
-            text,
             |call| part(call, |url| url.query().map(str::to_owned)),
             "The query of a URL",
         ),
         entry(
             "url_extract_fragment",
             "url_extract_fragment(url)",
-            (1, 1),
-            text,
             |call| part(call, |url| url.fragment().map(str::to_owned)),
             "The fragment of a URL",
         ),
-        entry(
-            "url_extract_port",
-            "url_extract_port(url)",
-            (1, 1),
-            Returns::Always(|| DataType::Int64),
-            port,
-            "The port that a URL names",
-        ),
-        entry(
-            "url_extract_parameter",
-            "url_extract_parameter(url, name)",
-            (2, 2),
-            text,
-            parameter,
-            "The first value of a parameter in a URL's query",
-        ),
-        entry("url_decode", "url_decode(text)", (1, 1), text, decode, "Text without its percent escapes, + as a space"),
-        entry("url_encode", "url_encode(text)", (1, 1), text, encode, "Text with percent escapes, as in a query"),
-        Function {
-            origin: Origin::Trailhound,
-            ..entry(
-                "ip_in",
-                "ip_in(address, network)",
-                (2, 2),
-                Returns::Always(|| DataType::Boolean),
-                ip_in,
-                "Whether an address is in a network such as 10.0.0.0/8; what contains('10.0.0.0/8', CAST(x AS ipaddress)) becomes",
-            )
-        },
     ]
 }
 

@@ -6,6 +6,7 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use datafusion::common::{ParamValues, ScalarValue};
 
+use super::super::nearest::nearest;
 use super::{Fallback, Kind, NamedQuery, Parameter};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -27,6 +28,7 @@ pub fn bind(query: &NamedQuery, given: &[(String, String)], newest: Option<DateT
     for parameter in &query.parameters {
         let text = given.iter().find(|(name, _)| *name == parameter.name).map(|(_, text)| text.as_str());
         let value = match (text, &parameter.default) {
+            (Some(text), _) if !parameter.takes(text) => return Err(unlisted(parameter, text)),
             (Some(text), _) => value(parameter.kind, text).ok_or_else(|| wrong(parameter, text))?,
             (None, Fallback::Value(value)) => value.clone(),
             (None, Fallback::Newest) => instant(newest),
@@ -56,8 +58,12 @@ fn days_before(values: &[(String, ScalarValue)]) -> Result<ScalarValue> {
 }
 
 fn missing(query: &NamedQuery, parameter: &Parameter) -> Error {
+    let values = match parameter.values.as_slice() {
+        [] => String::new(),
+        values => format!("; it takes {}", listed(values)),
+    };
     Error::new(ErrorKind::Usage, format!("query {} needs {}", query.name, parameter.name))
-        .hint(format!("give --param {}=…: {}", parameter.name, parameter.help))
+        .hint(format!("give --param {}=…: {}{values}", parameter.name, parameter.help))
 }
 
 fn unknown(query: &NamedQuery, name: &str) -> Error {
@@ -75,6 +81,17 @@ fn wrong(parameter: &Parameter, text: &str) -> Error {
     };
     Error::new(ErrorKind::Usage, format!("parameter {} cannot be {text:?}", parameter.name))
         .hint(format!("give {wanted}"))
+}
+
+fn listed(values: &[String]) -> String {
+    values.join(", ").replace('*', "…")
+}
+
+fn unlisted(parameter: &Parameter, text: &str) -> Error {
+    let guess = nearest(text, parameter.values.iter().map(String::as_str));
+    let guess = guess.map(|value| format!("did you mean {value}? ")).unwrap_or_default();
+    Error::new(ErrorKind::Usage, format!("parameter {} cannot be {text:?}", parameter.name))
+        .hint(format!("{guess}it takes {}", listed(&parameter.values)))
 }
 
 /// Reads a value; `None` where the text is not of the kind.
@@ -141,6 +158,20 @@ mod tests {
             assert_eq!(time(text), expected, "{text}");
         }
         assert_eq!(time("now"), None);
+    }
+
+    #[test]
+    fn a_value_that_is_not_listed_is_an_error_with_a_suggestion() {
+        for good in ["eventName", "EVENTNAME", "requestParameters.bucketName"] {
+            assert_eq!(of(&bound("metrics", &[("field", good)]).unwrap(), "field"), good.into());
+        }
+        for (bad, guess) in [("eventNam", "did you mean eventName?"), ("requestParameters.", "requestParameters.…")] {
+            let error = bound("metrics", &[("field", bad)]).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("parameter field cannot be {bad:?}")) && error.contains(guess),
+                "{error}"
+            );
+        }
     }
 
     #[test]

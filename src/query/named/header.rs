@@ -4,6 +4,8 @@
 //! -- title: What was denied most
 //! -- question: Who was refused which call, and how often?
 //! -- param actor text: the identity
+//! -- param field text: what is counted
+//! -- values field: eventName awsRegion requestParameters.*
 //! -- param days integer = 7: length of the window
 //! -- param until timestamp = newest: end of the window
 //! -- param since timestamp = until - days: start of the window
@@ -43,7 +45,7 @@ pub fn parse(name: &str, text: &str) -> Result<NamedQuery> {
 
 fn broken(name: &str, what: &str) -> Error {
     Error::new(ErrorKind::Usage, format!("cannot read the header of query {name}: {what}"))
-        .hint("start it with `-- title: …`, `-- question: …`, `-- param NAME TYPE = DEFAULT: …`, `-- attack: …`")
+        .hint("start it with `-- title: …`, `-- question: …`, `-- param NAME TYPE = DEFAULT: …`, `-- values NAME: …`, `-- attack: …`")
 }
 
 fn field(query: &mut NamedQuery, line: &str) -> std::result::Result<(), String> {
@@ -58,9 +60,16 @@ fn field(query: &mut NamedQuery, line: &str) -> std::result::Result<(), String> 
             has_window(query, &parameter)?;
             query.parameters.push(parameter);
         }
+        Some(("values", name)) => parameter_of(query, name)?.values = text.split(' ').map(str::to_owned).collect(),
         _ => return Err(format!("unknown word {key:?}")),
     }
     Ok(())
+}
+
+fn parameter_of<'q>(query: &'q mut NamedQuery, name: &str) -> std::result::Result<&'q mut Parameter, String> {
+    let parameter =
+        query.parameters.iter_mut().find(|parameter| parameter.name == name && parameter.kind == Kind::Text);
+    parameter.ok_or_else(|| format!("no `param {name} text` above"))
 }
 
 fn parameter(text: &str, help: String) -> std::result::Result<Parameter, String> {
@@ -84,7 +93,7 @@ fn parameter(text: &str, help: String) -> std::result::Result<Parameter, String>
             Fallback::Value(value(kind, text).ok_or_else(|| format!("{text:?} is no {}", kind.as_str()))?)
         }
     };
-    Ok(Parameter { name: name.to_owned(), kind, default, help })
+    Ok(Parameter { name: name.to_owned(), kind, default, help, values: Vec::new() })
 }
 
 /// A window needs its end and its length first.
@@ -123,6 +132,7 @@ mod tests {
             ("-- title: A\n-- param n integer = many: x\n", "line 2: \"many\" is no integer"),
             ("-- param since timestamp = until - days: x\n", "line 1: no `until timestamp` above"),
             ("-- title: A\nSELECT 1", "it has no question"),
+            ("-- values n: a b\n", "line 1: no `param n text` above"),
             ("SELECT 1", "it has no title"),
         ] {
             let error = parse("a", text).unwrap_err();

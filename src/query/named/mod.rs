@@ -50,6 +50,19 @@ pub struct Parameter {
     pub default: Fallback,
     /// What it means.
     pub help: String,
+    /// The texts that it takes, in any case; `*` at the end of one stands for any text. Empty where it takes all.
+    pub values: Vec<String>,
+}
+
+impl Parameter {
+    fn takes(&self, text: &str) -> bool {
+        let text = text.to_lowercase();
+        self.values.is_empty()
+            || self.values.iter().map(|value| value.to_lowercase()).any(|value| match value.strip_suffix('*') {
+                Some(start) => text.len() > start.len() && text.starts_with(start),
+                None => text == value,
+            })
+    }
 }
 
 /// Values that a parameter takes.

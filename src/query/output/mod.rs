@@ -10,6 +10,7 @@ mod cell;
 mod csv;
 mod json;
 mod table;
+mod vertical;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -17,6 +18,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringBuilder};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion_functions_json::{JsonUnionEncoder, JsonUnionValue};
@@ -27,6 +29,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use super::fault;
+use super::text::with_text_keys;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inert::{Breaks, push_visible};
 
@@ -48,6 +51,8 @@ pub fn visible(text: &str) -> String {
 pub enum Format {
     /// Aligned columns for people.
     Table,
+    /// A line for each value, for people and wide rows.
+    Vertical,
     /// One JSON array, a row a line.
     Json,
     /// One JSON object a line.
@@ -60,12 +65,13 @@ pub enum Format {
 
 impl Format {
     /// All formats, in the order in which help names them.
-    pub const ALL: [Self; 5] = [Self::Table, Self::Json, Self::Ndjson, Self::Csv, Self::Parquet];
+    pub const ALL: [Self; 6] = [Self::Table, Self::Vertical, Self::Json, Self::Ndjson, Self::Csv, Self::Parquet];
 
     /// The name on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Table => "table",
+            Self::Vertical => "vertical",
             Self::Json => "json",
             Self::Ndjson => "ndjson",
             Self::Csv => "csv",
@@ -215,6 +221,7 @@ fn closed_or(failure: Failure, rows: u64) -> Result<Summary> {
 /// A result being written in one of the formats.
 enum Writer<'a> {
     Table(Box<table::TableWriter<'a>>),
+    Vertical(vertical::VerticalWriter<'a>),
     Json(json::JsonWriter<'a>),
     Csv(csv::CsvWriter<'a>),
     Parquet(Box<ArrowWriter<&'a mut (dyn Write + Send)>>),
@@ -224,6 +231,7 @@ impl<'a> Writer<'a> {
     fn new(format: Format, schema: SchemaRef, out: &'a mut (dyn Write + Send)) -> std::result::Result<Self, Failure> {
         Ok(match format {
             Format::Table => Self::Table(Box::new(table::TableWriter::new(&schema, out))),
+            Format::Vertical => Self::Vertical(vertical::VerticalWriter::new(&schema, out)),
             Format::Json => Self::Json(json::JsonWriter::new(json::Layout::Array, out)?),
             Format::Ndjson => Self::Json(json::JsonWriter::new(json::Layout::Lines, out)?),
             Format::Csv => Self::Csv(csv::CsvWriter::new(&schema, out)?),
@@ -234,6 +242,7 @@ impl<'a> Writer<'a> {
     fn write(&mut self, batch: &RecordBatch) -> std::result::Result<(), Failure> {
         match self {
             Self::Table(writer) => Ok(writer.write(batch)?),
+            Self::Vertical(writer) => writer.write(batch),
             Self::Json(writer) => writer.write(batch),
             Self::Csv(writer) => writer.write(batch),
             Self::Parquet(writer) => Ok(writer.write(batch)?),
@@ -244,6 +253,7 @@ impl<'a> Writer<'a> {
     fn finish(self) -> std::result::Result<u64, Failure> {
         match self {
             Self::Table(writer) => Ok(writer.finish()?),
+            Self::Vertical(writer) => writer.finish().map(|()| 0).map_err(Failure::from),
             Self::Json(writer) => writer.finish().map(|()| 0).map_err(Failure::from),
             Self::Csv(writer) => writer.finish().map(|()| 0).map_err(Failure::from),
             Self::Parquet(writer) => writer.close().map(|_| 0).map_err(Failure::from),
@@ -262,12 +272,15 @@ fn plain_schema(schema: &Schema, format: Format) -> SchemaRef {
         let taken = |name: &str| fields.iter().any(|other| other.name() == name);
         let mut name = field.name().clone();
         let mut copy = 1;
-        while !matches!(format, Format::Table | Format::Csv) && taken(&name) {
+        while !matches!(format, Format::Table | Format::Vertical | Format::Csv) && taken(&name) {
             copy += 1;
             name = format!("{}_{copy}", field.name());
         }
         let field = match field.data_type() {
             DataType::Union(..) => Field::new(name, DataType::Utf8, true),
+            other if !format.is_binary() => {
+                field.as_ref().clone().with_name(name).with_data_type(with_text_keys(other))
+            }
             _ => field.as_ref().clone().with_name(name),
         };
         fields.push(field);
@@ -277,10 +290,21 @@ fn plain_schema(schema: &Schema, format: Format) -> SchemaRef {
 
 fn plain(batch: &RecordBatch, format: Format) -> Result<RecordBatch> {
     let schema = plain_schema(&batch.schema(), format);
-    let columns = batch.columns().iter().map(json_as_text).collect();
+    let columns = batch.columns().iter().zip(schema.fields());
+    let columns = columns.map(|(column, field)| written(column, field.data_type())).collect::<Result<_>>()?;
     let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(schema, columns, &options)
         .map_err(|error| Error::new(ErrorKind::Internal, "cannot write the result").source(error))
+}
+
+/// A column in the type that it is written as.
+fn written(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
+    let column = json_as_text(column);
+    if column.data_type() == data_type {
+        return Ok(column);
+    }
+    cast(&column, data_type)
+        .map_err(|error| Error::new(ErrorKind::Internal, "cannot write the keys of a map as text").source(error))
 }
 
 /// A column of JSON values as text: a string without its quotes, anything else as JSON.

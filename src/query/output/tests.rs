@@ -72,6 +72,18 @@ async fn table_shows_what_would_act() {
 }
 
 #[tokio::test]
+async fn vertical_has_a_line_for_each_value() {
+    let vertical = text(vec![hostile()], Format::Vertical).await;
+    let lines: Vec<&str> = vertical.lines().collect();
+    assert_eq!(lines.len(), 3 * 5, "{vertical}");
+    assert!(lines[0].starts_with("-[ 1 ]---") && lines[5].starts_with("-[ 2 ]---"), "{vertical}");
+    assert_eq!(lines[7], "s | say \"hi\",\\nb");
+    assert_eq!(lines[8], "n |");
+    assert_eq!(lines[12], "s | \\u{1b}]0;x\\u{7}\\u{202e}");
+    assert_eq!(text(vec![hostile().slice(0, 0)], Format::Vertical).await, "no rows\n");
+}
+
+#[tokio::test]
 async fn table_counts_what_it_leaves_out() {
     let number: ArrayRef = Arc::new(Int64Array::from_iter_values(0..6_000));
     let batch = RecordBatch::try_from_iter([("n", number)]).unwrap();
@@ -138,5 +150,5 @@ async fn a_closed_pipe_is_no_failure() {
 #[test]
 fn an_unknown_format_lists_the_known() {
     let error = "yaml".parse::<Format>().unwrap_err();
-    assert_eq!(error.to_string(), "unknown output format \"yaml\" (use table, json, ndjson, csv, parquet)");
+    assert_eq!(error.to_string(), "unknown output format \"yaml\" (use table, vertical, json, ndjson, csv, parquet)");
 }

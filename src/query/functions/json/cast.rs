@@ -18,6 +18,7 @@ use datafusion::logical_expr::ReturnFieldArgs;
 use super::super::Origin;
 use super::super::udf::{Call, Function, Returns};
 use super::{marked, scan};
+use crate::query::text::with_text_keys;
 
 /// A type of Trino's that JSON can be cast to.
 #[derive(Debug, Clone, PartialEq)]
@@ -302,6 +303,7 @@ fn to_json(call: &Call) -> Result<ArrayRef> {
 }
 
 fn encode(array: &ArrayRef) -> Result<ArrayRef> {
+    let array = &arrow::compute::cast(array, &with_text_keys(array.data_type()))?;
     let field: FieldRef = Arc::new(Field::new("", array.data_type().clone(), true));
     let options = EncoderOptions::default().with_explicit_nulls(true);
     let mut encoder = make_encoder(&field, array.as_ref(), &options)

@@ -5,6 +5,7 @@
 //! Only a path that cannot be read is one: it is part of the query, not of the data.
 
 mod cast;
+pub(in crate::query) mod lookups;
 pub(in crate::query) mod path;
 mod policy;
 pub(in crate::query) mod scan;
@@ -18,7 +19,7 @@ use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, exec_datafusion_err};
 
 use super::Origin;
-use super::udf::{Call, Function, Returns, Texts};
+use super::udf::{Call, Function, Returns, Texts, trino};
 use path::Step;
 
 pub(in crate::query) use cast::sql_type;
@@ -40,32 +41,27 @@ pub(in crate::query) fn is_json(field: &Field) -> bool {
     field.metadata().get(MARK.0).is_some_and(|value| value == MARK.1)
 }
 
-fn text_type() -> DataType {
-    DataType::Utf8View
-}
-
 fn text_list() -> DataType {
     DataType::new_list(DataType::Utf8View, true)
 }
 
 /// All functions on JSON.
 pub(super) fn functions() -> Vec<Function> {
-    let entry = |name, syntax, arguments, returns, run, about| {
-        Function::new(Origin::Trino, name, syntax, arguments, returns, run, about)
-    };
-    let text = Returns::Always(text_type);
-    let bool = Returns::Always(|| DataType::Boolean);
-    let int = Returns::Always(|| DataType::Int64);
-    let mut all = vec![
-        entry(
+    [at_paths(), of_values(), cast::functions(), lookups::functions(), guardduty()].concat()
+}
+
+/// What is at the end of a path.
+fn at_paths() -> Vec<Function> {
+    vec![
+        trino(
             "json_extract",
             "json_extract(json, path)",
             (2, 2),
             Returns::Json,
-            extract as fn(&Call) -> _,
+            extract,
             "The JSON value at a path; all of them, as an array, for a path with [*]",
         ),
-        entry(
+        trino(
             "json_query",
             "json_query(json, path)",
             (2, 2),
@@ -73,24 +69,45 @@ pub(super) fn functions() -> Vec<Function> {
             extract,
             "json_extract under its name in the SQL standard",
         ),
-        entry(
+        trino(
             "json_extract_scalar",
             "json_extract_scalar(json, path)",
             (2, 2),
-            text,
+            Returns::TEXT,
             extract_scalar,
             "The string, number or boolean at a path as text; NULL for an object, an array or null",
         ),
-        entry(
+        trino(
             "json_value",
             "json_value(json, path)",
             (2, 2),
-            text,
+            Returns::TEXT,
             extract_scalar,
             "json_extract_scalar under its name in the SQL standard",
         ),
-        entry("json_exists", "json_exists(json, path)", (2, 2), bool, exists, "Whether there is a value at a path"),
-        entry(
+        trino(
+            "json_exists",
+            "json_exists(json, path)",
+            (2, 2),
+            Returns::BOOL,
+            exists,
+            "Whether there is a value at a path",
+        ),
+        trino(
+            "json_size",
+            "json_size(json, path)",
+            (2, 2),
+            Returns::INT,
+            size,
+            "Members of the object, or elements of the array, at a path; 0 for a scalar",
+        ),
+    ]
+}
+
+/// What a value is or holds.
+fn of_values() -> Vec<Function> {
+    vec![
+        trino(
             "json_parse",
             "json_parse(text)",
             (1, 1),
@@ -98,8 +115,8 @@ pub(super) fn functions() -> Vec<Function> {
             parse,
             "Text as JSON; NULL where it is none (an error in Trino)",
         ),
-        entry("json_format", "json_format(json)", (1, 1), text, format, "JSON as its text"),
-        entry(
+        trino("json_format", "json_format(json)", (1, 1), Returns::TEXT, format, "JSON as its text"),
+        trino(
             "json_array_get",
             "json_array_get(json, index)",
             (2, 2),
@@ -107,42 +124,31 @@ pub(super) fn functions() -> Vec<Function> {
             array_get,
             "The element of a JSON array, counted from 0, or from its end where negative",
         ),
-        entry(
+        trino(
             "json_array_length",
             "json_array_length(json)",
             (1, 1),
-            int,
+            Returns::INT,
             array_length,
             "Elements of a JSON array; NULL for anything else",
         ),
-        entry(
+        trino(
             "json_array_contains",
             "json_array_contains(json, value)",
             (2, 2),
-            bool,
+            Returns::BOOL,
             array_contains,
             "Whether a JSON array has a string, number or boolean as an element",
         ),
-        entry(
-            "json_size",
-            "json_size(json, path)",
-            (2, 2),
-            int,
-            size,
-            "Members of the object, or elements of the array, at a path; 0 for a scalar",
-        ),
-        entry(
+        trino(
             "is_json_scalar",
             "is_json_scalar(json)",
             (1, 1),
-            bool,
+            Returns::BOOL,
             is_scalar,
             "Whether JSON is a string, number, boolean or null",
         ),
-    ];
-    all.extend(cast::functions());
-    all.extend(guardduty());
-    all
+    ]
 }
 
 /// The helpers of GuardDuty's custom detection rules. AWS documents names and arguments; what is not said there is as
@@ -156,7 +162,7 @@ fn guardduty() -> Vec<Function> {
             "get_json_object",
             "get_json_object(json, path)",
             (2, 2),
-            Returns::Always(text_type),
+            Returns::TEXT,
             object as fn(&Call) -> _,
             "The value at a path as text: a string without its quotes, an object or array as JSON",
         ),
@@ -180,7 +186,7 @@ fn guardduty() -> Vec<Function> {
             "policy_has_public_principal",
             "policy_has_public_principal(policy, effect)",
             (2, 2),
-            Returns::Always(|| DataType::Boolean),
+            Returns::BOOL,
             policy::is_public,
             "Whether a policy's statement with that effect has everybody (*) as its principal",
         ),

@@ -36,6 +36,21 @@ pub(in crate::query) fn parse(path: &str) -> Result<Vec<Step>, String> {
     Ok(steps)
 }
 
+/// A path of these steps, as [`parse`] reads it; `None` where a name cannot be written in one.
+pub(in crate::query) fn write(steps: &[Step]) -> Option<String> {
+    let mut path = String::from("$");
+    for step in steps {
+        match step {
+            Step::Key(key) if !key.contains('"') => path.push_str(&format!("[\"{key}\"]")),
+            Step::Key(key) if !key.contains('\'') => path.push_str(&format!("['{key}']")),
+            Step::Key(_) => return None,
+            Step::Index(index) => path.push_str(&format!("[{index}]")),
+            Step::All => path.push_str("[*]"),
+        }
+    }
+    Some(path)
+}
+
 fn key(text: &str) -> Option<(Step, &str)> {
     if let Some(rest) = text.strip_prefix('*') {
         return Some((Step::All, rest));
@@ -80,6 +95,13 @@ mod tests {
         assert_eq!(parse("$.a[0].b-c").unwrap(), [named("a"), Step::Index(0), named("b-c")]);
         assert_eq!(parse("$['a.b'][\"c\"].*[*]").unwrap(), [named("a.b"), named("c"), Step::All, Step::All]);
         assert_eq!(parse("lax $.\"x y\"[-1]").unwrap(), [named("x y"), Step::Index(-1)]);
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let steps = [named("a"), named("b.c]"), named("it's"), named("\"q\""), named(""), Step::Index(-1), Step::All];
+        assert_eq!(parse(&write(&steps).unwrap()).unwrap(), steps);
+        assert_eq!(write(&[named("both ' and \"")]), None);
     }
 
     #[test]

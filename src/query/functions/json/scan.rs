@@ -12,7 +12,7 @@ use super::path::Step;
 
 /// The value at the end of a path; for a path with `[*]` see [`find_all`].
 pub(in crate::query) fn find<'a>(text: &'a str, path: &[Step]) -> Option<&'a str> {
-    let mut value = whole(text)?;
+    let mut value = root(text, path.is_empty())?;
     for step in path {
         value = match step {
             Step::Key(key) => member(value, key)?,
@@ -25,7 +25,7 @@ pub(in crate::query) fn find<'a>(text: &'a str, path: &[Step]) -> Option<&'a str
 
 /// Every value at the end of a path, in the order of the text.
 pub(in crate::query) fn find_all<'a>(text: &'a str, path: &[Step]) -> Vec<&'a str> {
-    let mut values: Vec<&str> = whole(text).into_iter().collect();
+    let mut values: Vec<&str> = root(text, path.is_empty()).into_iter().collect();
     for step in path {
         values = match step {
             Step::Key(key) => values.into_iter().filter_map(|value| member(value, key)).collect(),
@@ -34,6 +34,11 @@ pub(in crate::query) fn find_all<'a>(text: &'a str, path: &[Step]) -> Vec<&'a st
         };
     }
     values
+}
+
+/// Where the text's first value begins; it is read to its end only where it is wanted itself.
+pub(in crate::query) fn root(text: &str, itself: bool) -> Option<&str> {
+    if itself { whole(text) } else { Some(&text[space(text.as_bytes(), 0)..]) }
 }
 
 /// The text's first value.
@@ -125,7 +130,8 @@ impl<'a> Items<'a> {
     }
 }
 
-fn is_key(raw: &str, key: &str) -> bool {
+/// Whether a raw name, with its quotes, is a key.
+pub(in crate::query) fn is_key(raw: &str, key: &str) -> bool {
     let inner = &raw[1..raw.len() - 1];
     inner == key || inner.contains('\\') && string(raw).is_some_and(|name| name == key)
 }
