@@ -10,6 +10,7 @@ mod explain;
 mod fault;
 pub mod functions;
 mod gather;
+mod grouping;
 pub mod named;
 mod nearest;
 mod ordered;
@@ -94,6 +95,7 @@ pub fn session_for(snapshots: &[TableSnapshot], options: &QueryOptions, access: 
             functions::named(functions::json::lookups::NAME),
             functions::named("row_field"),
         ))
+        .with_physical_optimizer_rule(Arc::new(grouping::GroupByViews))
         .with_default_features()
         // CREATE EXTERNAL TABLE is refused, and it could not work either.
         .with_table_factories(HashMap::new())
