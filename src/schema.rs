@@ -250,16 +250,11 @@ pub fn fields(members: &[Member]) -> Fields {
 }
 
 /// Columns whose values hardly repeat: a dictionary of them is as large as they are, and costs a hash of each.
-pub const UNIQUE_COLUMNS: [&str; 8] = [
-    "eventid",
-    "requestid",
-    "sharedeventid",
-    "requestparameters",
-    "responseelements",
-    "additionaleventdata",
-    "serviceeventdetails",
-    "extra",
-];
+pub const UNIQUE_COLUMNS: [&str; 3] = ["eventid", "requestid", "sharedeventid"];
+
+/// Columns of long texts, of which programs repeat many: a dictionary of them may become large and still pay.
+pub const LONG_COLUMNS: [&str; 5] =
+    ["requestparameters", "responseelements", "additionaleventdata", "serviceeventdetails", "extra"];
 
 /// Whether a top-level column's values hardly repeat.
 pub fn is_unique(column: &str) -> bool {

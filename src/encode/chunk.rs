@@ -83,8 +83,7 @@ impl ChunkEncoder {
         let plan = Plan { form: form(leaf), levels, order };
         let mut chunk = Chunk::new(self, column, plan);
         let dictionary_page = match (chunk.plan.form, leaf.values) {
-            (Form::Codes(_), Values::Dictionary(dictionary)) => Some(chunk.dictionary(dictionary, Prefix::Length)?),
-            (Form::Codes(_), Values::Instants(dictionary)) => Some(chunk.dictionary(dictionary, Prefix::None)?),
+            (Form::Codes(_), Values::Dictionary(dictionary)) => Some(chunk.dictionary(dictionary)?),
             _ => None,
         };
         let mut text = 0;
@@ -113,13 +112,6 @@ fn reclaim(bytes: &mut Bytes) -> Vec<u8> {
 
 fn failed(error: std::io::Error) -> ParquetError {
     ParquetError::External(Box::new(error))
-}
-
-/// Whether the values of a dictionary page stand behind their length.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Prefix {
-    Length,
-    None,
 }
 
 /// One page's share of a leaf.
@@ -153,15 +145,16 @@ fn form<'c>(leaf: &Leaf<'c>) -> Form<'c> {
     match leaf.values {
         Values::Bits => Form::Bits,
         Values::Texts(texts) => Form::Texts(texts),
-        Values::Instants(dictionary) => Form::Codes(code_width(dictionary)),
+        Values::Instants(dictionary) => Form::Instants(dictionary),
         Values::Dictionary(dictionary) => {
             let Entries::Each(entries) = leaf.entries else { return Form::Codes(code_width(dictionary)) };
             let codes = entries.iter().filter(|&&entry| entry < FIRST_NULL);
-            let spelled: usize = match dictionary.len() * 2 < entries.len() {
+            let count = codes.clone().count();
+            let spelled: usize = match dictionary.len() * 2 < count {
                 true => return Form::Codes(code_width(dictionary)),
-                false => codes.clone().map(|&code| dictionary.get(code).len()).sum(),
+                false => codes.map(|&code| dictionary.get(code).len()).sum(),
             };
-            let coded = dictionary.value_bytes() + codes.count() * usize::from(code_width(dictionary)) / 8;
+            let coded = dictionary.value_bytes() + count * usize::from(code_width(dictionary)) / 8;
             if coded <= spelled { Form::Codes(code_width(dictionary)) } else { Form::Spelled(dictionary) }
         }
     }
@@ -219,14 +212,12 @@ impl<'e> Chunk<'e> {
     }
 
     /// Writes the dictionary page and answers where it is.
-    fn dictionary(&mut self, dictionary: &Dictionary, prefix: Prefix) -> Result<u64> {
+    fn dictionary(&mut self, dictionary: &Dictionary) -> Result<u64> {
         let bytes = &mut self.encoder.page.bytes;
         bytes.clear();
         for code in 0..dictionary.len() as u32 {
             let value = dictionary.get(code);
-            if prefix == Prefix::Length {
-                bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
-            }
+            bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
             bytes.extend_from_slice(value);
         }
         let num_values = dictionary.len() as u32;

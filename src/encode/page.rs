@@ -17,6 +17,8 @@ pub(super) enum Form<'c> {
     Spelled(&'c crate::batch::dictionary::Dictionary),
     /// Texts that stand one after another already.
     Texts(&'c [u8]),
+    /// Instants of a dictionary, eight bytes each: neighbours share most of their bytes, which zstd finds and which codes hide.
+    Instants(&'c crate::batch::dictionary::Dictionary),
     /// Booleans.
     Bits,
 }
@@ -26,7 +28,7 @@ impl Form<'_> {
         match self {
             Self::Codes(_) => Encoding::RLE_DICTIONARY,
             Self::Spelled(_) | Self::Texts(_) => Encoding::DELTA_LENGTH_BYTE_ARRAY,
-            Self::Bits => Encoding::PLAIN,
+            Self::Instants(_) | Self::Bits => Encoding::PLAIN,
         }
     }
 }
@@ -122,6 +124,7 @@ impl PageBuilder {
                 hybrid::encode(values, bits, bytes);
             }
             Form::Bits => hybrid::pack(values, 1, bytes),
+            Form::Instants(dictionary) => values.iter().for_each(|&code| bytes.extend_from_slice(dictionary.get(code))),
             Form::Texts(texts) => {
                 lengths::encode(values, bytes);
                 let length: usize = values.iter().map(|&length| length as usize).sum();

@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 
 use crate::encode::{BLOOM_COLUMNS, EventFile, FILTER_COLUMNS, ZSTD_LEVEL};
 use crate::error::{Error, ErrorKind, Result};
-use crate::schema::{EVENTS, Table, UNIQUE_COLUMNS};
+use crate::schema::{EVENTS, LONG_COLUMNS, Table, UNIQUE_COLUMNS};
 
 /// Rows of a row group: the unit that a query reads or skips.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
@@ -37,6 +37,9 @@ const COMPACTED_GROUP_ROWS: usize = 64 * 1024;
 /// Columns of random ids, a third of a file's bytes. Their lengths apart from their text, and the text through zstd's
 /// lowest level: 18.7 bytes each, with higher levels 19.1, as plain values 20.5; 16 are random.
 const ID_COLUMNS: [&str; 2] = ["eventid", "requestid"];
+
+/// Largest dictionary of a column of long texts, in bytes. What is beyond it is written as it is.
+const LONG_DICTIONARY: usize = 8 << 20;
 
 /// How often a bloom filter says that a row group may have a value that it has not: one byte for each row.
 const FALSE_POSITIVES: f64 = 0.03;
@@ -168,6 +171,16 @@ fn compacted(mut builder: WriterPropertiesBuilder) -> WriterPropertiesBuilder {
             .set_column_encoding(ColumnPath::from(name), Encoding::DELTA_LENGTH_BYTE_ARRAY)
             .set_column_compression(ColumnPath::from(name), zstd(1));
     }
+    for name in LONG_COLUMNS {
+        builder = builder
+            .set_column_encoding(ColumnPath::from(name), Encoding::DELTA_LENGTH_BYTE_ARRAY)
+            .set_column_dictionary_page_size_limit(ColumnPath::from(name), LONG_DICTIONARY);
+    }
+    // the rows of an actor are in the order of their time
+    let time = ColumnPath::from("eventtime");
+    builder = builder
+        .set_column_dictionary_enabled(time.clone(), false)
+        .set_column_encoding(time, Encoding::DELTA_BINARY_PACKED);
     for (name, _) in BLOOM_COLUMNS {
         let column = ColumnPath::new(name.split('.').map(str::to_owned).collect());
         builder = builder

@@ -30,7 +30,8 @@ use datafusion::physical_plan::aggregates::{
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, InputOrderMode, PlanProperties, SendableRecordBatchStream,
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, InputOrderMode, PlanProperties,
+    ReplaceChildrenOptions, SendableRecordBatchStream,
 };
 use futures::TryStreamExt;
 
@@ -73,7 +74,7 @@ fn is_ours(aggregate: &AggregateExec) -> bool {
     *aggregate.mode() == AggregateMode::Partial
         && *aggregate.input_order_mode() == InputOrderMode::Linear
         && aggregate.limit_options().is_none()
-        && aggregate.dynamic_filter_expr().is_none()
+        && aggregate.dynamic_expressions_produced().is_empty()
         && by.is_single()
         && !by.is_empty()
         && by.expr().iter().all(is_text)
@@ -124,12 +125,20 @@ impl ExecutionPlan for Grouping {
         self.aggregate.apply_expressions(visit)
     }
 
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let changed = Arc::new(self.aggregate.clone()).with_new_children(children)?;
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        options: ReplaceChildrenOptions,
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        let changed = Arc::new(self.aggregate.clone()).replace_children(children, options)?;
         match changed.downcast_ref::<AggregateExec>() {
             Some(aggregate) => Ok(Arc::new(Self::new(aggregate))),
             None => internal_err!("an aggregation became something else"),
         }
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> DfResult<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {
