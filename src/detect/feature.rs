@@ -18,7 +18,7 @@ use super::effect;
 use crate::agent;
 
 /// Version of the features, stored with every day of baselines.
-pub const VERSION: &str = "2";
+pub const VERSION: &str = "3";
 
 /// Value of a feature that the event does not have.
 pub const NONE: &str = "(none)";
