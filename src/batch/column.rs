@@ -5,6 +5,7 @@
 use super::dictionary::{Dictionary, NULL};
 use super::group::Group;
 use super::leaf::{Leaf, Values};
+use super::order::Order;
 use super::time;
 use crate::parse::{Tree, Value};
 use crate::schema::{Kind, Member};
@@ -45,6 +46,10 @@ impl Codes {
         Leaf::flat(&self.codes, Values::Dictionary(&self.dictionary))
     }
 
+    pub(super) fn arrange(&mut self, order: &mut Order) {
+        order.apply(&mut self.codes);
+    }
+
     pub(super) fn memory(&self) -> usize {
         self.dictionary.memory() + self.codes.len() * 4
     }
@@ -60,6 +65,8 @@ impl Codes {
 pub(super) struct Texts {
     bytes: Vec<u8>,
     lengths: Vec<u32>,
+    /// Where the texts are put into another order.
+    spare: Vec<u8>,
 }
 
 impl Texts {
@@ -72,8 +79,12 @@ impl Texts {
         Leaf::flat(&self.lengths, Values::Texts(&self.bytes))
     }
 
+    pub(super) fn arrange(&mut self, order: &mut Order) {
+        order.apply_to_texts(&mut self.bytes, &mut self.lengths, &mut self.spare);
+    }
+
     pub(super) fn memory(&self) -> usize {
-        self.bytes.len() + self.lengths.len() * 4
+        self.bytes.len() * 2 + self.lengths.len() * 4
     }
 
     pub(super) fn clear(&mut self) {
@@ -151,6 +162,16 @@ impl Column {
             Self::Texts(column) => column.memory(),
             Self::Bits(column) => column.len() * 4,
             Self::Group(group) => group.memory(),
+        }
+    }
+
+    /// Puts the rows into another order.
+    pub(super) fn arrange(&mut self, order: &mut Order) {
+        match self {
+            Self::Codes(column) | Self::Time(column) => column.arrange(order),
+            Self::Texts(column) => column.arrange(order),
+            Self::Bits(column) => order.apply(column),
+            Self::Group(group) => group.arrange(order),
         }
     }
 

@@ -13,6 +13,7 @@ use hashbrown::HashTable;
 use super::column::Fit;
 use super::dictionary::{Dictionary, FIRST_NULL, NULL, null_at};
 use super::leaf::{Entries, Leaf, Values};
+use super::order::Order;
 use crate::parse::{Tree, Value};
 use crate::schema::{Kind, Member};
 
@@ -156,6 +157,15 @@ impl Group {
         let leaves: usize = self.leaves.iter().map(Dictionary::memory).sum();
         let known = self.known.len() * (size_of::<Known>() + 8);
         leaves + known + self.texts.len() + (self.entries.len() + self.rows.len()) * 4
+    }
+
+    /// Makes the order in which rows with the same value stand together, values in the order in which they came.
+    pub(super) fn sort(&self, order: &mut Order) {
+        order.sort(&self.rows, self.known.len());
+    }
+
+    pub(super) fn arrange(&mut self, order: &mut Order) {
+        order.apply(&mut self.rows);
     }
 
     pub(super) fn clear(&mut self) {

@@ -10,6 +10,7 @@ pub mod dictionary;
 pub mod flat;
 mod group;
 pub mod leaf;
+mod order;
 pub mod rebuild;
 pub mod time;
 
@@ -22,8 +23,9 @@ use crate::parse::{Record, Tree};
 use crate::schema::{Kind, RECORD, is_unique, member};
 use column::{Codes, Column, Fit, Texts};
 use dictionary::NULL;
-use group::Note;
+use group::{Group, Note};
 use leaf::Leaf;
+use order::Order;
 
 /// Members that CloudTrail always writes and that are null more often than not: null is what their NULL means, and
 /// their absence is what `extra` notes.
@@ -119,6 +121,7 @@ pub struct RowGroup {
     event_hash: Codes,
     extra: Texts,
     rows: usize,
+    order: Order,
     scratch: String,
 }
 
@@ -132,6 +135,7 @@ impl Default for RowGroup {
             event_hash: Codes::default(),
             extra: Texts::default(),
             rows: 0,
+            order: Order::default(),
             scratch: String::new(),
         }
     }
@@ -197,10 +201,7 @@ impl RowGroup {
 
     /// The actor is a function of `userIdentity` alone, so it is made once for each identity.
     fn append_actor(&mut self, record: &Record<'_>) {
-        let Column::Group(identities) = &mut self.columns[INDEX.user_identity] else {
-            unreachable!("userIdentity is a struct")
-        };
-        let Some(note) = identities.note() else { return self.actor.push(None) };
+        let Some(note) = identities(&mut self.columns).note() else { return self.actor.push(None) };
         if let Note::Made(code) = *note {
             return self.actor.codes.push(code);
         }
@@ -208,6 +209,17 @@ impl RowGroup {
         let known = tree.is_some_and(|tree| identity::actor(&caller(tree), &mut self.scratch));
         self.actor.push(known.then_some(self.scratch.as_bytes()));
         *note = Note::Made(self.actor.codes.last().copied().unwrap_or(NULL));
+    }
+
+    /// Brings the rows of one identity together, each in the order in which they came: what repeats along an identity's calls
+    /// (its ARN, session, address, agent) becomes long runs, which cost neither bytes nor time.
+    pub fn arrange(&mut self) {
+        identities(&mut self.columns).sort(&mut self.order);
+        let order = &mut self.order;
+        self.columns.iter_mut().for_each(|column| column.arrange(order));
+        let own = [&mut self.outcome, &mut self.actor, &mut self.source_object, &mut self.event_hash];
+        own.into_iter().for_each(|codes| codes.arrange(order));
+        self.extra.arrange(order);
     }
 
     /// Visits the leaf columns in the order of the schema of a file of `events`.
@@ -230,6 +242,13 @@ impl RowGroup {
         own.into_iter().for_each(Codes::clear);
         self.extra.clear();
         self.rows = 0;
+    }
+}
+
+fn identities(columns: &mut [Column]) -> &mut Group {
+    match &mut columns[INDEX.user_identity] {
+        Column::Group(identities) => identities,
+        _ => unreachable!("userIdentity is a struct"),
     }
 }
 

@@ -141,6 +141,7 @@ impl EventEncoder {
         if rows == 0 {
             return Ok(());
         }
+        group.arrange();
         let mut writer = file.file.next_row_group()?;
         let mut leaves = FORMAT.schema.columns().iter().zip(&FORMAT.traits);
         group.visit(&mut |leaf| {
