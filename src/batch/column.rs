@@ -2,7 +2,7 @@
 //!
 //! Owns: which JSON value fits which column. A value that does not fit is NULL in its column and stands in `extra`.
 
-use super::dictionary::{Dictionary, NULL};
+use super::dictionary::{Dictionary, FIRST_NULL, NULL};
 use super::group::Group;
 use super::leaf::{Leaf, Values};
 use super::order::Order;
@@ -50,6 +50,14 @@ impl Codes {
         order.apply(&mut self.codes);
     }
 
+    /// Numbers the values as the rows of `order` name them; see [`Dictionary::renumber`].
+    pub(super) fn renumber(&mut self, order: &Order, spare: &mut Vec<u8>) {
+        let numbers = self.dictionary.renumber(order.rows().map(|row| self.codes[row]), spare);
+        for code in self.codes.iter_mut().filter(|code| **code < FIRST_NULL) {
+            *code = numbers[*code as usize];
+        }
+    }
+
     pub(super) fn memory(&self) -> usize {
         self.dictionary.memory() + self.codes.len() * 4
     }
@@ -65,8 +73,6 @@ impl Codes {
 pub(super) struct Texts {
     bytes: Vec<u8>,
     lengths: Vec<u32>,
-    /// Where the texts are put into another order.
-    spare: Vec<u8>,
 }
 
 impl Texts {
@@ -79,12 +85,12 @@ impl Texts {
         Leaf::flat(&self.lengths, Values::Texts(&self.bytes))
     }
 
-    pub(super) fn arrange(&mut self, order: &mut Order) {
-        order.apply_to_texts(&mut self.bytes, &mut self.lengths, &mut self.spare);
+    pub(super) fn arrange(&mut self, order: &mut Order, spare: &mut Vec<u8>) {
+        order.apply_to_texts(&mut self.bytes, &mut self.lengths, spare);
     }
 
     pub(super) fn memory(&self) -> usize {
-        self.bytes.len() * 2 + self.lengths.len() * 4
+        self.bytes.len() + self.lengths.len() * 4
     }
 
     pub(super) fn clear(&mut self) {
@@ -165,11 +171,11 @@ impl Column {
         }
     }
 
-    /// Puts the rows into another order.
-    pub(super) fn arrange(&mut self, order: &mut Order) {
+    /// Puts the rows into another order; texts by way of `spare`.
+    pub(super) fn arrange(&mut self, order: &mut Order, spare: &mut Vec<u8>) {
         match self {
             Self::Codes(column) | Self::Time(column) => column.arrange(order),
-            Self::Texts(column) => column.arrange(order),
+            Self::Texts(column) => column.arrange(order, spare),
             Self::Bits(column) => order.apply(column),
             Self::Group(group) => group.arrange(order),
         }

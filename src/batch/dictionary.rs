@@ -86,6 +86,27 @@ impl Dictionary {
         self.bytes.len() + self.ends.len() * 16
     }
 
+    /// Numbers the values in the order in which `codes` names them first, and answers the new number of each; values that it
+    /// does not name are forgotten. No value can be looked up after that, until [`Dictionary::clear`]. The texts are written
+    /// to `spare`, which gets the memory that they were in.
+    pub fn renumber(&mut self, codes: impl Iterator<Item = u32>, spare: &mut Vec<u8>) -> Vec<u32> {
+        let mut numbers = vec![NULL; self.len()];
+        let mut ends = Vec::with_capacity(self.len());
+        spare.clear();
+        for code in codes.filter(|&code| code < FIRST_NULL) {
+            if numbers[code as usize] == NULL {
+                numbers[code as usize] = ends.len() as u32;
+                spare.extend_from_slice(self.get(code));
+                ends.push(spare.len() as u32);
+            }
+        }
+        std::mem::swap(&mut self.bytes, spare);
+        self.ends = ends;
+        self.table.clear();
+        self.last = None;
+        numbers
+    }
+
     /// Forgets the values and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
@@ -114,5 +135,16 @@ mod tests {
         dictionary.clear();
         assert!(dictionary.is_empty());
         assert_eq!(dictionary.intern(b"c"), 0);
+    }
+
+    #[test]
+    fn values_are_numbered_in_the_order_asked_for() {
+        let mut dictionary = Dictionary::default();
+        for text in ["b", "never", "a"] {
+            dictionary.intern(text.as_bytes());
+        }
+        let numbers = dictionary.renumber([NULL, 2, 0, 2].into_iter(), &mut Vec::new());
+        assert_eq!(numbers, [1, NULL, 0]);
+        assert_eq!((dictionary.len(), dictionary.get(0), dictionary.get(1)), (2, &b"a"[..], &b"b"[..]));
     }
 }

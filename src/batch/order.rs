@@ -13,20 +13,26 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// Sorts rows by their keys, which are below `keys`, by counting.
+    /// Sorts rows by their keys, by counting; what is not below `keys` (the marks of NULL) comes last.
     pub(super) fn sort(&mut self, rows: &[u32], keys: usize) {
+        let place_of = |key: u32| (key as usize).min(keys);
         let places = &mut self.starts;
         places.clear();
-        places.resize(keys + 1, 0);
-        rows.iter().for_each(|&key| places[key as usize + 1] += 1);
+        places.resize(keys + 2, 0);
+        rows.iter().for_each(|&key| places[place_of(key) + 1] += 1);
         (1..places.len()).for_each(|key| places[key] += places[key - 1]);
         self.rows.clear();
         self.rows.resize(rows.len(), 0);
         for (row, &key) in (0..).zip(rows) {
-            let place = &mut places[key as usize];
+            let place = &mut places[place_of(key)];
             self.rows[*place as usize] = row;
             *place += 1;
         }
+    }
+
+    /// The rows, one place after the other.
+    pub(super) fn rows(&self) -> impl Iterator<Item = usize> + '_ {
+        self.rows.iter().map(|&row| row as usize)
     }
 
     /// Puts a column with one value for each row into this order.
@@ -62,7 +68,7 @@ mod tests {
     #[test]
     fn rows_of_one_key_stand_together_and_keep_their_order() {
         let mut order = Order::default();
-        order.sort(&[2, 0, 2, 1, 0], 3);
+        order.sort(&[2, 0, FIRST_NULL, 1, 0], 3);
         let mut column = vec![10, 11, 12, 13, 14];
         order.apply(&mut column);
         assert_eq!(column, [11, 14, 13, 10, 12]);
