@@ -62,8 +62,9 @@ const SAME_LAYER: &[(&str, &str)] = &[
     ("batch", "parse"),
     ("batch", "identity"),
     ("batch", "outcome"),
-    // an agent's habit is a feature
+    // an agent's habit is a feature; texts of a day are numbered as those of a row group
     ("detect", "agent"),
+    ("detect", "batch"),
     ("session", "identity"),
     // both ask who an identity is; names of operations without the versions in them
     ("policy", "investigate"),

@@ -5,14 +5,16 @@
 //! Refuses: any state; each function is pure.
 //! Invariant: [`VERSION`] changes whenever a value would change, and baselines of another version are built anew.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, StringArray, StringBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, StringViewArray, StringViewBuilder, UInt32Array};
+use arrow::compute::take;
 use arrow::datatypes::DataType;
-use datafusion::common::cast::as_string_array;
 use datafusion::error::Result as SqlResult;
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
+use foldhash::fast::RandomState;
 
 use super::effect;
 use crate::agent;
@@ -204,7 +206,7 @@ fn v6(segments: [u16; 8], kept: usize) -> String {
 }
 
 /// The features as SQL functions: `profile_of(actor)`, `actor_kind(profile)`, `api_of(eventsource, eventname)`,
-/// `network_of(sourceipaddress)`, `agent_of(useragent)`, `issued_key_of(responseelements)` and those of `effect`.
+/// `network_of(sourceipaddress)`, `agent_of(useragent)`, `issued_key_of(responseelements)`, `resource_of(api, parameters)`.
 pub fn functions() -> Vec<ScalarUDF> {
     vec![
         unary("profile_of", profile),
@@ -214,62 +216,61 @@ pub fn functions() -> Vec<ScalarUDF> {
         unary("issued_key_of", |answer| effect::issued_key(answer).unwrap_or_default().to_owned()),
         binary("api_of", api),
         binary("resource_of", |api, parameters| effect::resource(api, parameters).unwrap_or_default()),
-        effects_function(),
     ]
-}
-
-/// `effects_of(api, requestparameters, additionaleventdata, actor, recipientaccountid)`.
-fn effects_function() -> ScalarUDF {
-    let body = |arguments: &[ColumnarValue]| -> SqlResult<ColumnarValue> {
-        let arrays = ColumnarValue::values_to_arrays(arguments)?;
-        let texts = arrays.iter().map(|array| as_string_array(array)).collect::<SqlResult<Vec<_>>>()?;
-        let value = |row| {
-            let at = |column: usize| read(texts[column], row);
-            Some(effect::effects(&effect::Call {
-                api: at(0).unwrap_or_default(),
-                parameters: at(1),
-                additional: at(2),
-                actor: at(3).unwrap_or_default(),
-                account: at(4).unwrap_or_default(),
-            }))
-        };
-        Ok(ColumnarValue::Array(map_rows(texts[0].len(), value)))
-    };
-    create_udf("effects_of", vec![DataType::Utf8; 5], DataType::Utf8, Volatility::Immutable, Arc::new(body))
 }
 
 /// A function of one text. NULL is [`NONE`]: a call without a user agent is a family of its own.
 pub fn unary(name: &str, map: fn(&str) -> String) -> ScalarUDF {
     let body = move |arguments: &[ColumnarValue]| -> SqlResult<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(arguments)?;
-        let texts = as_string_array(&arrays[0])?;
-        Ok(ColumnarValue::Array(map_rows(texts.len(), |row| read(texts, row).map(map))))
+        let texts = arrays[0].as_string_view();
+        let value = |row| read(texts, row).map_or_else(|| NONE.to_owned(), map);
+        Ok(ColumnarValue::Array(once_each(texts.len(), |row| [view(texts, row), 0], value)?))
     };
-    create_udf(name, vec![DataType::Utf8], DataType::Utf8, Volatility::Immutable, Arc::new(body))
+    create_udf(name, vec![DataType::Utf8View], DataType::Utf8View, Volatility::Immutable, Arc::new(body))
 }
 
 fn binary(name: &str, map: fn(&str, &str) -> String) -> ScalarUDF {
     let body = move |arguments: &[ColumnarValue]| -> SqlResult<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(arguments)?;
-        let (left, right) = (as_string_array(&arrays[0])?, as_string_array(&arrays[1])?);
-        let value = |row| Some(map(read(left, row).unwrap_or(NONE), read(right, row).unwrap_or(NONE)));
-        Ok(ColumnarValue::Array(map_rows(left.len(), value)))
+        let (left, right) = (arrays[0].as_string_view(), arrays[1].as_string_view());
+        let value = |row| map(read(left, row).unwrap_or(NONE), read(right, row).unwrap_or(NONE));
+        Ok(ColumnarValue::Array(once_each(left.len(), |row| [view(left, row), view(right, row)], value)?))
     };
-    create_udf(name, vec![DataType::Utf8; 2], DataType::Utf8, Volatility::Immutable, Arc::new(body))
+    create_udf(name, vec![DataType::Utf8View; 2], DataType::Utf8View, Volatility::Immutable, Arc::new(body))
 }
 
-fn read(texts: &StringArray, row: usize) -> Option<&str> {
+fn read(texts: &StringViewArray, row: usize) -> Option<&str> {
     (!texts.is_null(row)).then(|| texts.value(row)).filter(|text| !text.is_empty())
 }
 
-fn map_rows(rows: usize, value: impl Fn(usize) -> Option<String>) -> ArrayRef {
-    let mut out = StringBuilder::with_capacity(rows, rows * 16);
-    (0..rows).for_each(|row| out.append_value(value(row).as_deref().unwrap_or(NONE)));
-    Arc::new(out.finish())
+/// What tells a cell of a batch from others: 16 bytes that hold a short text or the place of a long one, 0 for NULL. Two places
+/// may hold the same text; that only costs time.
+pub(super) fn view(texts: &StringViewArray, row: usize) -> u128 {
+    if texts.is_null(row) { 0 } else { texts.views()[row] }
+}
+
+/// A text for every row, made once for rows of one key.
+fn once_each(rows: usize, key: impl Fn(usize) -> [u128; 2], value: impl Fn(usize) -> String) -> SqlResult<ArrayRef> {
+    let mut known: HashMap<[u128; 2], u32, RandomState> = HashMap::default();
+    let mut values = StringViewBuilder::new();
+    let mut made = 0;
+    let mut number = |row| {
+        *known.entry(key(row)).or_insert_with(|| {
+            values.append_value(value(row));
+            made += 1;
+            made - 1
+        })
+    };
+    let numbers: UInt32Array = (0..rows).map(|row| Some(number(row))).collect();
+    Ok(take(&values.finish(), &numbers, None)?)
 }
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::Field;
+    use datafusion::logical_expr::ScalarFunctionArgs;
+
     use super::*;
 
     #[test]
@@ -311,9 +312,18 @@ mod tests {
 
     #[test]
     fn functions_answer_none_for_null() {
-        let texts: ArrayRef = Arc::new(StringArray::from(vec![None, Some(""), Some("10.0.0.1")]));
-        let texts = as_string_array(&texts).unwrap();
-        let out = map_rows(3, |row| read(texts, row).map(network));
-        assert_eq!(as_string_array(&out).unwrap(), &StringArray::from(vec![NONE, NONE, "10.0.0.0/16"]));
+        let texts = StringViewArray::from(vec![None, Some(""), Some("10.0.0.1"), None, Some("10.0.0.2")]);
+        let argument = [ColumnarValue::Array(Arc::new(texts))];
+        let function = unary("network_of", network);
+        let arguments = ScalarFunctionArgs {
+            args: argument.to_vec(),
+            arg_fields: vec![Arc::new(Field::new("a", DataType::Utf8View, true))],
+            number_rows: 5,
+            return_field: Arc::new(Field::new("b", DataType::Utf8View, true)),
+            config_options: Arc::default(),
+        };
+        let out = function.invoke_with_args(arguments).unwrap().into_array(5).unwrap();
+        let expected = StringViewArray::from(vec![NONE, NONE, "10.0.0.0/16", NONE, "10.0.0.0/16"]);
+        assert_eq!(out.as_string_view(), &expected);
     }
 }

@@ -12,6 +12,7 @@ pub mod counts;
 pub mod effect;
 pub mod explain;
 pub mod feature;
+mod fold;
 pub mod memory;
 pub mod model;
 pub mod names;

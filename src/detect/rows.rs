@@ -10,7 +10,11 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use crate::error::{Error, ErrorKind, Result};
 
-fn column(batch: &RecordBatch, name: &str, data_type: &DataType) -> Result<ArrayRef> {
+/// A column, as one type.
+///
+/// # Errors
+/// `Internal` where it is missing or cannot be one.
+pub(super) fn column(batch: &RecordBatch, name: &str, data_type: &DataType) -> Result<ArrayRef> {
     let wrong = || Error::new(ErrorKind::Internal, format!("the detector's query gave no usable column {name}"));
     let array = batch.column_by_name(name).ok_or_else(wrong)?;
     cast(array, data_type).map_err(|error| wrong().source(error))

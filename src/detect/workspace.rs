@@ -14,8 +14,9 @@ use datafusion::prelude::SessionContext;
 use super::cell::Cell;
 use super::completeness::{self, Hours};
 use super::counts::{Count, DayCounts};
-use super::effect::{self, SEPARATOR};
+use super::effect;
 use super::feature::{self, Feature};
+use super::fold::Fold;
 use super::memory::{ActorDay, DayRecord, FactRow};
 use super::names::{Name, Names};
 use super::place::Places;
@@ -27,7 +28,7 @@ use super::story::Makers;
 use super::verdict::{CELL_LIMIT, EVENT_LIMIT, Evidence, read_evidence};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{ChainStep, CompletenessStatus};
-use crate::query::{SnapshotTable, collect};
+use crate::query::{SnapshotTable, collect, each};
 use crate::schema;
 use crate::source::delivered;
 use crate::table::TableSnapshot;
@@ -83,11 +84,9 @@ impl Workspace {
     /// # Errors
     /// Whatever reading the lake gives.
     pub async fn cells(&self, window: Window, names: &mut Names, places: &mut Places) -> Result<Vec<Cell>> {
-        let mut cells = Vec::new();
-        for batch in collect(&self.ctx, &in_window(include_str!("sql/cells.sql"), window)).await? {
-            read_cells(&batch, names, places, &mut cells)?;
-        }
-        Ok(cells)
+        let mut fold = Fold::default();
+        each(&self.ctx, &in_window(include_str!("sql/calls.sql"), window), |batch| fold.add(batch)).await?;
+        Ok(fold.cells(names, places))
     }
 
     /// Number of events of a date, also those without an actor.
@@ -308,40 +307,6 @@ impl Workspace {
             Error::new(ErrorKind::Internal, format!("cannot put the detector's table {name} in place")).source(error)
         })
     }
-}
-
-fn read_cells(batch: &RecordBatch, names: &mut Names, places: &mut Places, cells: &mut Vec<Cell>) -> Result<()> {
-    let text = |name| Texts::of(batch, name);
-    let (actor, profile, key, account) = (text("actor")?, text("profile")?, text("access_key")?, text("account")?);
-    let (api, region, address, agent) = (text("api")?, text("region")?, text("address")?, text("agent")?);
-    let (outcome, resource, effects) = (text("outcome")?, text("resource")?, text("effects")?);
-    let (writes, calls) = (Numbers::of(batch, "writes")?, Numbers::of(batch, "calls")?);
-    let (first, last) = (Numbers::of_instants(batch, "first_time")?, Numbers::of_instants(batch, "last_time")?);
-    for row in 0..batch.num_rows() {
-        let prefix = names.of(&feature::network(address.at(row)));
-        let some = |text: &str, names: &mut Names| (!text.is_empty() && text != feature::NONE).then(|| names.of(text));
-        cells.push(Cell {
-            actor: names.of(actor.at(row)),
-            profile: names.of(profile.at(row)),
-            peer: names.of(&feature::peer(actor.at(row))),
-            key: names.of(key.at(row)),
-            account: names.of(account.at(row)),
-            api: names.of(api.at(row)),
-            region: names.of(region.at(row)),
-            address: names.of(address.at(row)),
-            prefix,
-            place: places.of(prefix, names),
-            agent: names.of(agent.at(row)),
-            outcome: names.of(outcome.at(row)),
-            resource: some(resource.at(row), names),
-            effects: effects.at(row).split(SEPARATOR).filter_map(|effect| some(effect, names)).collect(),
-            writes: writes.at(row) != 0,
-            first: first.instant(row),
-            last: last.instant(row),
-            calls: calls.at(row),
-        });
-    }
-    Ok(())
 }
 
 fn read_chain(batch: &RecordBatch) -> Result<Vec<ChainStep>> {

@@ -169,6 +169,19 @@ pub async fn collect(ctx: &SessionContext, sql: &str) -> Result<Vec<RecordBatch>
     gather(execute(ctx, sql).await?).await
 }
 
+/// Runs a query and shows its batches one by one, texts as the engine has them: most are views.
+///
+/// # Errors
+/// As [`execute`], whatever comes with the rows, and the visitor's first.
+pub async fn each(ctx: &SessionContext, sql: &str, mut visit: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
+    let frame = plan(ctx, sql).await?;
+    let mut batches = frame.execute_stream().await.map_err(|error| fault::of(&error))?;
+    while let Some(batch) = batches.try_next().await.map_err(|error| fault::of(&error))? {
+        visit(&batch)?;
+    }
+    Ok(())
+}
+
 /// All batches of a stream.
 ///
 /// # Errors
