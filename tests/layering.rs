@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, u8)] = &[
     ("detect/mod", 3),
     ("detect/baseline", 3),
+    ("detect/hits", 3),
     ("detect/store", 3),
     ("detect/walk", 3),
     ("detect/workspace", 3),

@@ -5,7 +5,6 @@
 //! Refuses: any state; each function is pure.
 //! Invariant: [`VERSION`] changes whenever a value would change, and baselines of another version are built anew.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -14,9 +13,9 @@ use arrow::compute::take;
 use arrow::datatypes::DataType;
 use datafusion::error::Result as SqlResult;
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
-use foldhash::fast::RandomState;
 
 use super::effect;
+use super::names::Map;
 use crate::agent;
 
 /// Version of the features, stored with every day of baselines.
@@ -252,7 +251,7 @@ pub(super) fn view(texts: &StringViewArray, row: usize) -> u128 {
 
 /// A text for every row, made once for rows of one key.
 fn once_each(rows: usize, key: impl Fn(usize) -> [u128; 2], value: impl Fn(usize) -> String) -> SqlResult<ArrayRef> {
-    let mut known: HashMap<[u128; 2], u32, RandomState> = HashMap::default();
+    let mut known: Map<[u128; 2], u32> = Map::default();
     let mut values = StringViewBuilder::new();
     let mut made = 0;
     let mut number = |row| {

@@ -5,24 +5,20 @@
 //! the cells and by the distinct texts of the day.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 
 use arrow::array::{Array, AsArray, RecordBatch, StringViewArray};
 use arrow::datatypes::DataType;
 use chrono::{DateTime, Timelike, Utc};
-use foldhash::fast::RandomState;
 
 use super::cell::Cell;
 use super::effect::{self, SEPARATOR};
 use super::feature::{self, ActorKind, NONE, view};
-use super::names::Names;
+use super::names::{Map, Names};
 use super::place::Places;
 use super::rows::{Numbers, column};
 use crate::agent;
 use crate::batch::dictionary::Dictionary;
 use crate::error::Result;
-
-type Map<K, V> = HashMap<K, V, RandomState>;
 
 /// What calls of one cell have in common, as codes: actor, key, account, API, region, address, agent, outcome, resource,
 /// consequences.

@@ -5,14 +5,14 @@
 //!
 //! A value of an actor takes about 60 bytes, one of the organization, of an account or of a peer group about 40.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use chrono::NaiveDate;
 
 use super::counts::{Count, DayCounts};
 use super::feature::{ActorKind, Feature};
 use super::model::Level;
-use super::names::{Name, Names};
+use super::names::{Map, Name, Names, Set};
 use super::place::Places;
 use super::signal::{ANY, Habit, Signal, Tail, surprise};
 
@@ -132,14 +132,14 @@ pub struct Usage {
 /// The past of a day.
 #[derive(Debug, Default)]
 pub struct Memory {
-    own: HashMap<(Name, Feature, Name), Own>,
-    organization: HashMap<(Feature, Name), Population>,
-    scoped: HashMap<(Feature, Name, Name), Population>,
-    groups: HashMap<Option<Name>, Group>,
-    members: HashSet<(Name, Option<Name>)>,
-    actors: HashMap<Name, Actor>,
-    tails: HashMap<(ActorKind, Signal), Tail>,
-    habits: HashMap<(Name, Signal), Habit>,
+    own: Map<(Name, Feature, Name), Own>,
+    organization: Map<(Feature, Name), Population>,
+    scoped: Map<(Feature, Name, Name), Population>,
+    groups: Map<Option<Name>, Group>,
+    members: Set<(Name, Option<Name>)>,
+    actors: Map<Name, Actor>,
+    tails: Map<(ActorKind, Signal), Tail>,
+    habits: Map<(Name, Signal), Habit>,
     stories: VecDeque<Vec<i64>>,
     first: Option<NaiveDate>,
     last: Option<NaiveDate>,
@@ -267,6 +267,11 @@ impl Memory {
     /// Days on which an actor used a value, older ones counting less.
     pub fn used(&self, profile: Name, feature: Feature, value: Name, date: NaiveDate) -> f64 {
         self.own.get(&(profile, feature, value)).map_or(0.0, |own| own.days * decay(own.last, date))
+    }
+
+    /// The last day on which an actor used a value.
+    pub fn last_used(&self, profile: Name, feature: Feature, value: Name) -> Option<NaiveDate> {
+        self.own.get(&(profile, feature, value)).map(|own| own.last)
     }
 
     /// Whether an actor ever used a value.

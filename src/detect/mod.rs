@@ -13,6 +13,7 @@ pub mod effect;
 pub mod explain;
 pub mod feature;
 mod fold;
+mod hits;
 pub mod memory;
 pub mod model;
 pub mod names;
@@ -240,7 +241,7 @@ async fn detect_day(
     let (version, shape) = store::shape_model(lake, &walk.memory, &walk.names, window.date).await?;
     let day = walk.score(window, &|counts| shape.surprise(counts).1).await?;
     walk.refresh().await?;
-    let hits = walk.workspace.rules(window, &mut walk.names).await?;
+    let hits = walk.workspace.rules(window, &mut walk.names, &walk.memory).await?;
     let ruled = ruled(&hits);
     let threshold = match bar {
         Bar::Score(score) => score,

@@ -2,8 +2,16 @@
 //!
 //! Owns: the numbering. Refuses: meaning. Invariant: equal texts have equal names; a name never changes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+
+/// A map that is asked millions of times a day. Its order means nothing, and nothing may depend on it.
+pub type Map<K, V> = HashMap<K, V, RandomState>;
+
+/// See [`Map`].
+pub type Set<K> = HashSet<K, RandomState>;
 
 /// A text of a [`Names`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,7 +20,7 @@ pub struct Name(u32);
 /// Numbered texts.
 #[derive(Debug, Default)]
 pub struct Names {
-    numbers: HashMap<Arc<str>, Name>,
+    numbers: Map<Arc<str>, Name>,
     texts: Vec<Arc<str>>,
 }
 

@@ -4,12 +4,11 @@
 //! address comes from the caller's files. Invariant: baselines keep prefixes, so that a better file tells more about
 //! the past, too.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::feature;
-use super::names::{Name, Names};
+use super::names::{Map, Name, Names};
 
 /// What is known of an address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,13 +39,13 @@ pub struct Place {
 #[derive(Default)]
 pub struct Places {
     locator: Option<Locator>,
-    known: HashMap<Name, Place>,
+    known: Map<Name, Place>,
 }
 
 impl Places {
     /// Places by a locator; without one, prefixes are all there is.
     pub fn new(locator: Option<Locator>) -> Self {
-        Self { locator, known: HashMap::new() }
+        Self { locator, known: Map::default() }
     }
 
     /// The place of a prefix.

@@ -15,6 +15,9 @@ use super::names::{Name, Names};
 /// Part of a rule's bits that calls add which failed.
 const ATTEMPT: f64 = 0.25;
 
+/// Linux distributions that attacks are made with.
+const DISTRIBUTIONS: [&str; 3] = ["kali", "parrot", "pentoo"];
+
 /// One line of the table.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,23 +55,25 @@ pub fn find(finding_type: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.finding_type == finding_type)
 }
 
-/// The queries that name the hits of a window; `knows_aws` says whether AWS's networks can be told from others.
-/// The window's placeholders are still to be filled in.
-pub fn queries(knows_aws: bool) -> [String; 3] {
-    let single = RULES.iter().filter_map(|rule| Some((rule, rule.events.as_deref()?)));
+/// The query that names the hits of the rules over single events. The window's placeholders are still to be filled in.
+pub fn query() -> String {
     let (mut cases, mut events) = (Vec::new(), Vec::new());
-    for (rule, which) in single {
+    for rule in RULES.iter() {
+        let Some(which) = &rule.events else { continue };
         let condition = rule.condition.as_deref().unwrap_or("true");
         cases.push(format!("CASE WHEN ({which}) AND ({condition}) THEN '{}' END", rule.finding_type));
         events.push(format!("({which})"));
     }
-    [
-        include_str!("sql/rules.sql")
-            .replace("{cases}", &cases.join(",\n    "))
-            .replace("{events}", &events.join("\n    OR ")),
-        include_str!("sql/two_places.sql").to_owned(),
-        include_str!("sql/moved_credentials.sql").replace("{knows_aws}", if knows_aws { "true" } else { "false" }),
-    ]
+    include_str!("sql/rules.sql")
+        .replace("{cases}", &cases.join(",\n    "))
+        .replace("{events}", &events.join("\n    OR "))
+}
+
+/// The attack distribution that a user agent names as a word of its own, in lower case; empty where there is none.
+pub fn distribution(agent: &str) -> &'static str {
+    let agent = agent.to_ascii_lowercase();
+    let mut words = agent.split(|c: char| !c.is_ascii_lowercase());
+    words.find_map(|word| DISTRIBUTIONS.into_iter().find(|name| *name == word)).unwrap_or_default()
 }
 
 /// Like calls that a rule names.
@@ -156,10 +161,18 @@ mod tests {
             assert!((1.0..=10.0).contains(severity) && *bits > 0.0, "{finding_type}");
             let fine = |c: char| c.is_ascii_alphanumeric() || ":/.".contains(c);
             assert!(finding_type.chars().all(fine) && finding_type.contains(':'), "{finding_type}");
-            let own = queries(true)[1..].iter().any(|sql| sql.contains(&format!("'{finding_type}'")));
+            let own = [include_str!("sql/two_places.sql"), include_str!("sql/moved_credentials.sql")];
+            let own = own.iter().any(|sql| sql.contains(&format!("'{finding_type}'")));
             assert_eq!(rule.events.is_none(), own, "{finding_type}: one condition, or one query");
             assert!(!next_steps(finding_type).advice.is_empty(), "{finding_type}");
         }
+    }
+
+    #[test]
+    fn a_distribution_is_a_word_of_its_own() {
+        let named =
+            ["aws-cli/2.9 Linux/5.18.0-kali5-amd64", "x (PENTOO)", "parrotfish/1.0", "Alkali/2", "", "a parrot kali"];
+        assert_eq!(named.map(distribution), ["kali", "pentoo", "", "", "", "parrot"]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::counts::{Count, DayCounts};
 use super::feature::{ActorKind, Feature};
 use super::memory::Memory;
 use super::model::{Level, bits, trust};
-use super::names::{Name, Names};
+use super::names::{Map, Name, Names};
 use super::regain;
 use super::signal::Signal;
 use super::tactic::{Intent, intent};
@@ -131,10 +131,10 @@ pub struct ActorScore {
 pub type ShapeOf<'a> = &'a dyn Fn(&DayCounts) -> f64;
 
 /// Who met a value for the first time today, and when.
-type Newcomers = HashMap<(Feature, Name), Vec<(DateTime<Utc>, Name)>>;
+type Newcomers = Map<(Feature, Name), Vec<(DateTime<Utc>, Name)>>;
 
 /// The networks in which each key was used, with the first and the last call there.
-type Keys = HashMap<Name, Vec<(Name, DateTime<Utc>, DateTime<Utc>)>>;
+type Keys = Map<Name, Vec<(Name, DateTime<Utc>, DateTime<Utc>)>>;
 
 /// No signal is left out.
 static EVERYTHING: BTreeSet<Signal> = BTreeSet::new();
@@ -145,7 +145,7 @@ pub struct Day<'a> {
     memory: &'a Memory,
     names: &'a Names,
     cells: &'a [Cell],
-    intents: HashMap<Name, Intent>,
+    intents: Map<Name, Intent>,
     newcomers: Newcomers,
     keys: Keys,
     without: &'a BTreeSet<Signal>,
@@ -155,7 +155,8 @@ pub struct Day<'a> {
 impl<'a> Day<'a> {
     /// Prepares a day. `names` must know the values of [`Feature::Hour`].
     pub fn new(date: NaiveDate, memory: &'a Memory, names: &'a Names, cells: &'a [Cell], hours: Hours) -> Self {
-        let intents = cells.iter().map(|cell| (cell.api, intent(names.text(cell.api)))).collect();
+        let mut intents: Map<Name, Intent> = Map::default();
+        cells.iter().for_each(|cell| _ = intents.entry(cell.api).or_insert_with(|| intent(names.text(cell.api))));
         let newcomers = newcomers(memory, cells);
         let (keys, without) = (keys(names, cells), &EVERYTHING);
         Self { date, memory, names, cells, intents, newcomers, keys, without, hours: hours.0 }
@@ -323,7 +324,7 @@ impl Hours {
 
 fn newcomers(memory: &Memory, cells: &[Cell]) -> Newcomers {
     let mut first = BTreeSet::new();
-    let mut newcomers = Newcomers::new();
+    let mut newcomers = Newcomers::default();
     for cell in cells {
         for (feature, value) in cell.values() {
             if !memory.knows(cell.profile, feature, value) && first.insert((cell.profile, feature, value)) {
@@ -335,7 +336,7 @@ fn newcomers(memory: &Memory, cells: &[Cell]) -> Newcomers {
 }
 
 fn keys(names: &Names, cells: &[Cell]) -> Keys {
-    let mut keys = Keys::new();
+    let mut keys = Keys::default();
     for cell in cells {
         if names.text(cell.key).is_empty() || names.text(cell.place.network).starts_with("AWS") {
             continue;

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use super::cell::Cell;
 use super::feature::{ActorKind, Feature};
 use super::memory::Memory;
-use super::names::{Name, Names};
+use super::names::{Map, Name, Names};
 use super::score::{ActorScore, Day, Fact, Scored, round};
 use super::signal::Signal;
 
@@ -93,14 +93,15 @@ impl Scene<'_> {
     /// Joins the candidates into stories, the highest score first.
     pub fn stories(&self, makers: &Makers) -> Vec<Story> {
         let order = self.candidates();
-        let mut crowds = Crowds::new();
+        let mut crowds = Crowds::default();
         self.cells.iter().for_each(|cell| _ = crowds.entry(cell.prefix).or_default().insert(cell.profile));
         let links: Vec<Links> = order.iter().map(|at| Links::of(self, *at, makers, &crowds)).collect();
+        let mut meetings = Meetings::of(&links);
         let mut taken = vec![false; order.len()];
         let mut stories = Vec::new();
         for first in 0..order.len() {
             if !taken[first] {
-                let group = gather(first, &links, &mut taken);
+                let group = meetings.gather(first, &mut taken);
                 stories.push(self.story(group.into_iter().map(|at| order[at]).collect()));
             }
         }
@@ -160,26 +161,58 @@ fn together(bits: &[f64]) -> f64 {
     round(bits[0] + more.sum::<f64>())
 }
 
-/// All that is joined to the first, directly or not.
-fn gather(first: usize, links: &[Links], taken: &mut [bool]) -> Vec<usize> {
-    let mut group = vec![first];
-    taken[first] = true;
-    let mut next = 0;
-    while next < group.len() {
-        for other in first + 1..links.len() {
-            if !taken[other] && links[group[next]].join(&links[other]) {
-                taken[other] = true;
-                group.push(other);
-            }
+/// Candidates by what joins them: of ten thousand newcomers no two are compared.
+struct Meetings<'l> {
+    links: &'l [Links],
+    by_address: Map<Name, Vec<usize>>,
+    by_maker: Map<Name, Vec<usize>>,
+    by_profile: Map<Name, usize>,
+}
+
+impl<'l> Meetings<'l> {
+    fn of(links: &'l [Links]) -> Self {
+        let (mut by_address, mut by_maker): (Map<Name, Vec<usize>>, Map<Name, Vec<usize>>) = Default::default();
+        for (at, link) in links.iter().enumerate() {
+            link.addresses.iter().for_each(|address| by_address.entry(*address).or_default().push(at));
+            link.makers.iter().for_each(|maker| by_maker.entry(*maker).or_default().push(at));
         }
-        next += 1;
+        let by_profile = links.iter().enumerate().map(|(at, link)| (link.profile, at)).collect();
+        Self { links, by_address, by_maker, by_profile }
     }
-    group.sort_unstable();
-    group
+
+    /// Those who share a rare address with one, who made its credentials, or whose credentials it made. What was asked for once
+    /// has joined all that it joins, and is not asked for again.
+    fn joined(&mut self, at: usize) -> Vec<usize> {
+        let link = &self.links[at];
+        let mut found: Vec<usize> =
+            link.makers.iter().filter_map(|maker| self.by_profile.get(maker)).copied().collect();
+        found.extend(self.by_maker.remove(&link.profile).unwrap_or_default());
+        for address in &link.addresses {
+            found.extend(self.by_address.remove(address).unwrap_or_default());
+        }
+        found
+    }
+
+    /// All that is joined to the first, directly or not.
+    fn gather(&mut self, first: usize, taken: &mut [bool]) -> Vec<usize> {
+        let mut group = vec![first];
+        taken[first] = true;
+        let mut next = 0;
+        while next < group.len() {
+            for other in self.joined(group[next]) {
+                if !std::mem::replace(&mut taken[other], true) {
+                    group.push(other);
+                }
+            }
+            next += 1;
+        }
+        group.sort_unstable();
+        group
+    }
 }
 
 /// Actors by the source that they use today.
-type Crowds = HashMap<Name, BTreeSet<Name>>;
+type Crowds = Map<Name, BTreeSet<Name>>;
 
 /// What joins an actor's unit to others.
 struct Links {
@@ -208,12 +241,6 @@ impl Links {
                 .collect(),
             makers: unit().filter_map(|cell| makers.get(&cell.key)).copied().collect(),
         }
-    }
-
-    fn join(&self, other: &Self) -> bool {
-        self.makers.contains(&other.profile)
-            || other.makers.contains(&self.profile)
-            || self.addresses.intersection(&other.addresses).next().is_some()
     }
 }
 

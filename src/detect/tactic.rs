@@ -3,6 +3,7 @@
 //! Owns: the table `tactics.csv` (operation patterns -> GuardDuty's AnomalousBehavior classes, and how much is at stake).
 //! Refuses: statistics. Invariant: every API has a tactic; the table's last line matches everything.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// What a finding type is made of: GuardDuty's eight behavior classes, for IAM and for S3 data events.
@@ -176,10 +177,25 @@ fn line_of(line: &'static str) -> Line {
     Line { service, operation, intent: Intent { tactic, stake } }
 }
 
-/// Tactic and stake of an API given as `service:Operation` (see `feature::api`).
+/// The lines that can be about a service that the table names, and those for any other, in the order of the table.
+struct Services {
+    named: HashMap<&'static str, Vec<&'static Line>>,
+    other: Vec<&'static Line>,
+}
+
+static SERVICES: LazyLock<Services> = LazyLock::new(|| {
+    let is_pattern = |line: &&Line| line.service.contains('*');
+    let lines_of = |service| TABLE.iter().filter(|line| matches(line.service, service)).collect();
+    let names = TABLE.iter().filter(|line| !is_pattern(line)).map(|line| line.service);
+    let named = names.map(|service| (service, lines_of(service))).collect();
+    Services { named, other: TABLE.iter().filter(is_pattern).collect() }
+});
+
+/// Tactic and stake of an API given as `service:Operation` (see `feature::api`): those of the table's first line that matches.
 pub fn intent(api: &str) -> Intent {
     let (service, operation) = api.split_once(':').unwrap_or(("", api));
-    let found = TABLE.iter().find(|line| matches(line.service, service) && matches(line.operation, operation));
+    let lines = SERVICES.named.get(service).unwrap_or(&SERVICES.other);
+    let found = lines.iter().find(|line| matches(line.operation, operation) && matches(line.service, service));
     found.map_or(Intent { tactic: Tactic::Impact, stake: 1 }, |line| line.intent)
 }
 
@@ -203,6 +219,22 @@ fn matches(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_api_is_what_the_first_line_that_matches_says() {
+        let first = |service: &str, operation: &str| {
+            TABLE.iter().find(|line| matches(line.service, service) && matches(line.operation, operation))
+        };
+        let services = TABLE.iter().map(|line| line.service).chain(["sso-directory", "nobody", ""]);
+        for (service, line) in services.flat_map(|service| TABLE.iter().map(move |line| (service, line))) {
+            let operation = line.operation.replace('*', "X");
+            let expected = first(service, &operation).map(|line| line.intent);
+            assert_eq!(
+                Some(intent(&format!("{service}:{operation}"))),
+                expected.or(Some(Intent { tactic: Tactic::Impact, stake: 1 }))
+            );
+        }
+    }
 
     #[test]
     fn patterns_match_whole_texts() {

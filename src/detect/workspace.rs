@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, SecondsFormat, Utc};
 use datafusion::datasource::{MemTable, TableProvider};
 use datafusion::prelude::SessionContext;
@@ -21,7 +22,7 @@ use super::memory::{ActorDay, DayRecord, FactRow};
 use super::names::{Name, Names};
 use super::place::Places;
 use super::rows::{Numbers, Texts};
-use super::rule::{self, Hits, RuleHit};
+use super::rule;
 use super::signal::Signal;
 use super::silence::TrafficRow;
 use super::story::Makers;
@@ -47,8 +48,8 @@ const CHAIN: usize = 8;
 
 /// The session of a training or scoring run.
 pub struct Workspace {
-    ctx: SessionContext,
-    knows_aws: bool,
+    pub(super) ctx: SessionContext,
+    pub(super) knows_aws: bool,
 }
 
 /// One day's part of the lake: a date, the instant up to which it is scored, and when that was known.
@@ -67,6 +68,7 @@ impl Workspace {
     pub fn new(ctx: SessionContext, knows_aws: bool) -> Self {
         feature::functions().into_iter().for_each(|function| ctx.register_udf(function));
         ctx.register_udf(feature::unary("delivered_of", |object| delivered(object).to_owned()));
+        ctx.register_udf(feature::unary("distribution_of", |agent| rule::distribution(agent).to_owned()));
         ctx.register_udf(feature::unary("public_grant_of", |parameters| effect::public_grant(parameters).to_owned()));
         Self { ctx, knows_aws }
     }
@@ -212,20 +214,6 @@ impl Workspace {
         Ok(steps)
     }
 
-    /// Rules hit in a window, by profile.
-    ///
-    /// # Errors
-    /// Whatever reading the lake gives.
-    pub async fn rules(&self, window: Window, names: &mut Names) -> Result<Hits> {
-        let mut hits = Hits::new();
-        for sql in rule::queries(self.knows_aws) {
-            for batch in collect(&self.ctx, &in_window(&sql, window)).await? {
-                read_hits(&batch, names, &mut hits)?;
-            }
-        }
-        Ok(hits)
-    }
-
     /// Who made the keys given, on the window's day or the day before.
     ///
     /// # Errors
@@ -292,12 +280,15 @@ impl Workspace {
         read_evidence(&collect(&self.ctx, &in_window(&sql, window)).await?)
     }
 
-    fn table(&self, name: &str, columns: &[(&str, ArrayRef)]) -> Result<()> {
-        let broken = |error: datafusion::error::DataFusionError| {
-            Error::new(ErrorKind::Internal, format!("cannot prepare the detector's table {name}")).source(error)
-        };
-        let batch = RecordBatch::try_from_iter(columns.iter().cloned()).map_err(|error| broken(error.into()))?;
-        let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).map_err(broken)?;
+    /// Puts rows beside the lake's tables.
+    pub(super) fn table(&self, name: &str, columns: &[(&str, ArrayRef)]) -> Result<()> {
+        let batch = RecordBatch::try_from_iter(columns.iter().cloned()).map_err(|error| broken(name, error.into()))?;
+        self.batches(name, batch.schema(), vec![batch])
+    }
+
+    /// Puts the rows of an earlier query beside the lake's tables.
+    pub(super) fn batches(&self, name: &str, schema: SchemaRef, batches: Vec<RecordBatch>) -> Result<()> {
+        let table = MemTable::try_new(schema, vec![batches]).map_err(|error| broken(name, error))?;
         self.register(name, Arc::new(table))
     }
 
@@ -307,6 +298,10 @@ impl Workspace {
             Error::new(ErrorKind::Internal, format!("cannot put the detector's table {name} in place")).source(error)
         })
     }
+}
+
+fn broken(name: &str, error: datafusion::error::DataFusionError) -> Error {
+    Error::new(ErrorKind::Internal, format!("cannot prepare the detector's table {name}")).source(error)
 }
 
 fn read_chain(batch: &RecordBatch) -> Result<Vec<ChainStep>> {
@@ -321,20 +316,6 @@ fn read_chain(batch: &RecordBatch) -> Result<Vec<ChainStep>> {
         time: time.instant(row),
     };
     Ok((0..batch.num_rows()).map(step).collect())
-}
-
-fn read_hits(batch: &RecordBatch, names: &mut Names, hits: &mut Hits) -> Result<()> {
-    let text = |name| Texts::of(batch, name);
-    let (profile, rules, api, key) = (text("profile")?, text("rules")?, text("api")?, text("access_key")?);
-    let (account, address, outcome) = (text("account")?, text("address")?, text("outcome")?);
-    let calls = Numbers::of(batch, "calls")?;
-    for row in 0..batch.num_rows() {
-        let parts = [api.at(row), key.at(row), account.at(row), address.at(row), outcome.at(row)];
-        let found = rules.at(row).split(' ').filter_map(|rule| RuleHit::of(rule, parts, calls.at(row), names));
-        let found: Vec<RuleHit> = found.collect();
-        hits.entry(names.of(profile.at(row))).or_default().extend(found);
-    }
-    Ok(())
 }
 
 fn read_record(
@@ -452,11 +433,11 @@ impl Rows {
 }
 
 /// Days of the past that rules look back on.
-const QUARTER: u64 = 90;
+pub(super) const QUARTER: u64 = 90;
 
 /// Fills a query's placeholders. Dates are counted here, and a whole day has no condition on the time: the engine's instants
 /// begin in 1677, and the time of an event may be anything.
-fn in_window(sql: &str, window: Window) -> String {
+pub(super) fn in_window(sql: &str, window: Window) -> String {
     let Window { date, before, as_of } = window;
     let in_time = match before < midnight_after(date) {
         true => format!("eventtime < TIMESTAMP '{}'", before.to_rfc3339_opts(SecondsFormat::Micros, true)),

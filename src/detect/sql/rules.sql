@@ -2,7 +2,8 @@
 WITH day AS (
   SELECT *,
     coalesce(eventsource = 's3.amazonaws.com' AND eventcategory = 'Data', false) AS s3_data,
-    source_list(sourceipaddress) AS listed
+    source_list(sourceipaddress) AS listed,
+    distribution_of(useragent) AS distribution
   FROM events
   WHERE actor IS NOT NULL AND event_date = DATE '{date}' AND {in_time} AND {delivered}
 ),

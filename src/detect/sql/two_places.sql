@@ -1,31 +1,17 @@
 -- Sign-ins of one person from two countries within four hours, unless the person used both on two past days or more.
 -- A role that several people hold is not one person.
-WITH sign_ins AS (
-  SELECT profile_of(actor) AS profile, event_date, eventtime,
-    api_of(eventsource, eventname) AS api,
-    coalesce(get_field(useridentity, 'accesskeyid'), '') AS access_key,
-    coalesce(recipientaccountid, '(none)') AS account,
-    coalesce(sourceipaddress, '(none)') AS address,
-    source_country(sourceipaddress) AS country
-  FROM events
-  WHERE event_date BETWEEN DATE '{day_before}' AND DATE '{date}' AND {in_time}
-    AND {delivered} AND actor IS NOT NULL
-    AND eventsource = 'signin.amazonaws.com' AND eventname = 'ConsoleLogin' AND outcome = 'success'
-),
-people AS (
-  SELECT * FROM sign_ins WHERE country IS NOT NULL AND actor_kind(profile) = 'person'
-),
-known AS (
+-- `sign_ins` are those of people on the day and the day before (`sign_ins.sql`), `asked` the people with two countries.
+WITH known AS (
   SELECT actor AS profile, source_country(split_part(value, '/', 1)) AS country, count(DISTINCT event_date) AS days
   FROM baselines
   WHERE feature = 'network' AND event_date BETWEEN DATE '{quarter_before}' AND DATE '{day_before}'
-    AND actor IN (SELECT profile FROM people)
+    AND actor IN (SELECT profile FROM asked)
   GROUP BY 1, 2
   HAVING count(DISTINCT event_date) > 1
 ),
 marked AS (
-  SELECT people.*, known.days IS NOT NULL AS is_known
-  FROM people LEFT JOIN known ON known.profile = people.profile AND known.country = people.country
+  SELECT sign_ins.*, known.days IS NOT NULL AS is_known
+  FROM sign_ins LEFT JOIN known ON known.profile = sign_ins.profile AND known.country = sign_ins.country
 ),
 met AS (
   SELECT DISTINCT a.profile, a.api, a.access_key, a.account, a.address, a.eventtime
