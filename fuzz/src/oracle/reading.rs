@@ -3,17 +3,20 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
+use arrow::array::{RecordBatch, UInt64Array};
+use arrow::compute::{concat_batches, take_record_batch};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use super::row::cell;
 use crate::batch::{RowGroup, identify};
 use crate::encode::EventEncoder;
 use crate::event::{EventKey, Reject, RejectReason};
 use crate::parse::{Chunk, Parser, Visitor};
 
-/// What `source_object` says of every row.
-pub const OBJECT: &str = "an/object.json.gz";
+/// What `source_object` says of a record's row: which record it was, as a file has its rows in an order of its own.
+pub fn object(row: usize) -> String {
+    format!("object/{row}.json.gz")
+}
 
 /// What became of a record.
 #[derive(Clone, PartialEq)]
@@ -64,9 +67,13 @@ impl Reading {
         Self { fates: told.fates, whole: told.whole, group: told.rows }
     }
 
-    /// The rows, in order, as a reader of the file finds them.
+    /// The rows as a reader of the file finds them, put into the order of their records.
     pub fn rows(&mut self) -> RecordBatch {
-        ENCODER.with_borrow_mut(|encoder| encoded(encoder, &mut self.group))
+        let rows = ENCODER.with_borrow_mut(|encoder| encoded(encoder, &mut self.group));
+        let objects: Vec<String> = (0..rows.num_rows()).filter_map(|row| cell(&rows, "source_object", row)).collect();
+        let place = |row: usize| objects.iter().position(|other| *other == object(row)).expect("no row is lost");
+        let places: UInt64Array = (0..rows.num_rows()).map(|row| place(row) as u64).collect();
+        take_record_batch(&rows, &places).expect("every place is a row's")
     }
 
     /// True where anything was rejected.
@@ -90,7 +97,7 @@ impl Visitor for Told {
             let raw = record.raw().to_vec();
             match identify(&record) {
                 Ok(known) => {
-                    self.rows.append(&record, &known, OBJECT);
+                    self.rows.append(&record, &known, &object(self.rows.rows()));
                     self.fates.push(Fate::Row { raw, key: known.key });
                 }
                 Err(reject) => {
