@@ -164,9 +164,10 @@ impl Fold {
         writes: bool,
         reading: &mut Reading,
     ) -> (u32, u32) {
-        // who calls from where decides what it would do, and only what writes would do something
-        let caller = if writes { [parts[ACTOR], parts[ACCOUNT]] } else { [0; 2] };
-        let key = (parts[API], caller, writes, view(&columns.parameters, row), view(&columns.additional, row));
+        let (parameters, additional) = (view(&columns.parameters, row), view(&columns.additional, row));
+        // who calls where is a part of what a call would do, and only what writes or signs in would do something
+        let caller = if writes || additional != 0 { [parts[ACTOR], parts[ACCOUNT]] } else { [0; 2] };
+        let key = (parts[API], caller, writes, parameters, additional);
         if let Some(known) = reading.get(&key) {
             return *known;
         }
