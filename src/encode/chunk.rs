@@ -14,7 +14,7 @@ use zstd::bulk::Compressor;
 use super::bounds::{Bounds, Order};
 use super::hybrid::width;
 use super::page::{Form, Levels, PageBuilder};
-use super::{PAGE_ROWS, ZSTD_LEVEL};
+use super::{PAGE_ROWS, TEXT_PAGE_ROWS, ZSTD_LEVEL};
 use crate::batch::dictionary::{Dictionary, FIRST_NULL};
 use crate::batch::leaf::{Entries, Leaf, Values};
 
@@ -120,11 +120,12 @@ enum Share<'c> {
     Same { mark: u32, rows: usize },
 }
 
-/// Cuts a leaf into pages at the same rows as every other leaf, so that a reader that skips by one column skips in all.
+/// Cuts a leaf into pages at the same rows as every other leaf (or more often), so that a reader that skips by one column skips in all.
 fn pages<'c>(leaf: &Leaf<'c>, rows: usize) -> Vec<Share<'c>> {
-    let starts = (0..rows).step_by(PAGE_ROWS);
+    let page = if matches!(leaf.values, Values::Texts(_)) { TEXT_PAGE_ROWS } else { PAGE_ROWS };
+    let starts = (0..rows).step_by(page);
     let share = |start: usize| {
-        let end = (start + PAGE_ROWS).min(rows);
+        let end = (start + page).min(rows);
         match (leaf.entries, leaf.row_ends) {
             (Entries::Same(mark, _), _) => Share::Same { mark, rows: end - start },
             (Entries::Each(entries), None) => {

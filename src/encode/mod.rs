@@ -3,7 +3,7 @@
 //! Owns: how the columns of events are encoded and compressed. The columns come with their dictionaries made, so values
 //! are neither hashed nor compared again; a general writer, which is handed values, must do both.
 //! Refuses: what a column means, and the tables beside `events` (their few rows go through the general writer).
-//! Invariant: every column of a row group is cut into pages at the same rows.
+//! Invariant: every column of a row group is cut into pages at the same rows, those of ids at further ones, too.
 
 mod bounds;
 mod chunk;
@@ -30,6 +30,9 @@ pub const ROW_GROUP_ROWS: usize = 64 * 1024;
 
 /// Rows of a page.
 const PAGE_ROWS: usize = 16 * 1024;
+
+/// Rows of a page of texts that hardly repeat (ids): whoever asks for few rows pays for a whole page of random letters.
+const TEXT_PAGE_ROWS: usize = 2 * 1024;
 
 /// zstd's level for data files: higher ones cost more time than they save bytes on CloudTrail (see benches/README.md).
 pub const ZSTD_LEVEL: i32 = 1;
