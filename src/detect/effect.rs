@@ -5,7 +5,9 @@
 //! Refuses: to judge. A consequence is a value like an API, and as rare as the past says it is.
 //! Invariant: parameters that cannot be read have no consequence; nothing here fails.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use super::tactic::matches;
 
 /// What of an event is looked at.
 #[derive(Debug, Clone, Copy, Default)]
@@ -110,6 +112,10 @@ struct Reading {
     denies: bool,
     every_action: bool,
     every_resource: bool,
+    /// Statements of policies; whom they let in is told by all of them together.
+    statements: Vec<Value>,
+    in_statement: bool,
+    /// Opened by something else than a policy's statement.
     public: bool,
     condition: bool,
     world: bool,
@@ -128,8 +134,14 @@ impl Reading {
         }
         match value {
             Value::Object(members) => {
-                self.condition |= key == "condition" && !members.is_empty();
+                let outer = self.in_statement;
+                if member(members, "effect").is_some() {
+                    self.in_statement = true;
+                    self.statements.push(value.clone());
+                }
+                self.condition |= key == "condition" && !members.is_empty() && !self.in_statement;
                 members.iter().for_each(|(key, value)| self.walk(value, &key.to_ascii_lowercase(), depth + 1, account));
+                self.in_statement = outer;
             }
             Value::Array(items) => items.iter().for_each(|item| self.walk(item, key, depth + 1, account)),
             Value::String(text) => {
@@ -154,7 +166,8 @@ impl Reading {
             self.add(format!("account:{other}"));
         }
         match (key, text) {
-            ("principal" | "aws", "*") | ("group" | "groups" | "valuestoadd", "all") => self.public = true,
+            ("principal" | "aws", "*") if !self.in_statement => self.public = true,
+            ("group" | "groups" | "valuestoadd", "all") => self.public = true,
             ("acl" | "x-amz-acl" | "cannedacl", acl) if acl.starts_with("public") => self.public = true,
             (_, text) if text.contains("/groups/global/") => self.public = true,
             (_, "0.0.0.0/0" | "::/0") => self.world = true,
@@ -193,7 +206,7 @@ impl Reading {
 
     /// What only the whole of the parameters tells.
     fn conclude(&mut self, call: &Call<'_>, operation: &str) {
-        if self.public && !self.denies && !self.condition {
+        if self.public && !self.condition || let_everybody(&self.statements) {
             self.add("public");
         }
         let opens = !operation.starts_with("Revoke") && !operation.contains("Route") && !operation.contains("Egress");
@@ -236,11 +249,11 @@ fn account_in(text: &str) -> Option<&str> {
 }
 
 /// Whom the parameters of a bucket's policy or list of grants let in: `everybody`, every AWS account (`aws`), or the empty
-/// text. A statement that denies, or allows under a condition, lets nobody in.
+/// text. A statement that allows under a condition lets nobody in, nor one of which everybody is denied as much.
 pub fn public_grant(parameters: &str) -> &'static str {
     let Ok(Value::Object(members)) = serde_json::from_str::<Value>(parameters) else { return "" };
     let policies = members.iter().filter(|(key, _)| POLICIES.contains(&key.as_str())).map(|(_, value)| value);
-    let opened = policies.flat_map(statements).any(|statement| lets_everybody(&statement));
+    let opened = policies.map(statements).any(|all| let_everybody(&all));
     let is_list = |key: &str| key.starts_with("x-amz-") || key == "acl" || key == "AccessControlPolicy";
     let lists: Vec<&Value> = members.iter().filter(|(key, _)| is_list(key)).map(|(_, value)| value).collect();
     let grants = |marks: &[&str]| lists.iter().any(|list| holds(list, marks, 0));
@@ -264,17 +277,53 @@ fn statements(policy: &Value) -> Vec<Value> {
     }
 }
 
-fn lets_everybody(statement: &Value) -> bool {
-    let every = |value: &Value| match value {
-        Value::Array(all) => all.iter().any(|one| one == "*"),
-        one => one == "*",
+/// Whether a policy's statements let everybody in: one allows it without a condition, and none denies everybody the same.
+fn let_everybody(statements: &[Value]) -> bool {
+    let everybody = |effect: &str| {
+        let all = statements.iter().filter_map(Value::as_object);
+        all.filter(|all| is_for_everybody(all, effect)).collect::<Vec<_>>()
     };
-    let principal = statement.get("Principal");
-    let named = principal.is_some_and(|who| every(who) || who.get("AWS").is_some_and(every));
-    let conditioned = statement.get("Condition").and_then(Value::as_object).is_some_and(|all| !all.is_empty());
-    statement.get("Effect").is_some_and(|effect| effect == "Allow")
-        && (named || statement.get("NotPrincipal").is_some())
-        && !conditioned
+    let denials = everybody("Deny");
+    everybody("Allow").into_iter().any(|allowed| !denials.iter().any(|denied| takes_back(denied, allowed)))
+}
+
+/// Whether a statement has an effect on everybody (or on all but a few) under no condition.
+fn is_for_everybody(statement: &Map<String, Value>, effect: &str) -> bool {
+    let every = |value: &Value| texts(value).contains(&"*");
+    let principal = member(statement, "principal");
+    let aws = principal.and_then(Value::as_object).and_then(|kinds| member(kinds, "aws"));
+    let named = principal.is_some_and(every) || aws.is_some_and(every) || member(statement, "notprincipal").is_some();
+    let conditioned = member(statement, "condition").and_then(Value::as_object).is_some_and(|all| !all.is_empty());
+    member(statement, "effect").is_some_and(|found| found == effect) && named && !conditioned
+}
+
+/// Whether a denial covers all actions on all resources that a statement allows. What it names by exception
+/// (`NotAction`, `NotResource`) covers nothing for certain.
+fn takes_back(denied: &Map<String, Value>, allowed: &Map<String, Value>) -> bool {
+    [("action", "notaction"), ("resource", "notresource")].iter().all(|(name, except)| {
+        let covers = match member(denied, name) {
+            Some(patterns) => texts(patterns),
+            // a role's trust names no resource
+            None if member(denied, except).is_none() => vec!["*"],
+            None => return false,
+        };
+        let wanted = member(allowed, name).map_or_else(|| vec!["*"], texts);
+        let lower = |text: &str| text.to_ascii_lowercase();
+        wanted.iter().all(|text| covers.iter().any(|pattern| matches(&lower(pattern), &lower(text))))
+    })
+}
+
+/// A member, whatever the letters' case.
+fn member<'v>(members: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
+    members.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+/// The texts of a list, or the one that stands without brackets.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
+        one => one.as_str().into_iter().collect(),
+    }
 }
 
 /// Whether a text within begins or ends with, or grants to, one of the marks.
@@ -361,6 +410,38 @@ mod tests {
         let conditioned =
             bucket.replace("\"Action\"", "\"Condition\":{\"Bool\":{\"aws:SecureTransport\":\"false\"}},\"Action\"");
         assert_eq!(of("s3:PutBucketPolicy", &conditioned), "");
+        // no policy's statement, but a permission of its own
+        let bus = r#"{"action":"events:PutEvents","principal":"*"}"#;
+        assert_eq!(of("events:PutPermission", bus), "public");
+        let condition = r#""*","condition":{"type":"StringEquals","key":"aws:PrincipalOrgID","value":"o-a"}"#;
+        assert_eq!(of("events:PutPermission", &bus.replace("\"*\"", condition)), "");
+    }
+
+    #[test]
+    fn a_denial_takes_back_what_it_covers() {
+        let policy = |deny: &str| {
+            let allow = r#"{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"}"#;
+            let text = format!(r#"{{"bucketPolicy":{{"Statement":[{allow},{deny}]}}}}"#);
+            (of("s3:PutBucketPolicy", &text) == "public", public_grant(&text) == "everybody")
+        };
+        let tls = r#""Condition":{"Bool":{"aws:SecureTransport":"false"}}"#;
+        for unrelated in [
+            format!(r#"{{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*",{tls}}}"#),
+            r#"{"Effect":"Deny","Principal":"*","Action":"s3:DeleteBucket","Resource":"*"}"#.to_owned(),
+            r#"{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/secret/*"}"#
+                .to_owned(),
+            r#"{"Effect":"Deny","Principal":{"AWS":"arn:aws:iam::1:root"},"Action":"*","Resource":"*"}"#.to_owned(),
+            r#"{"Effect":"Deny","Principal":"*","NotAction":"s3:PutObject","Resource":"*"}"#.to_owned(),
+        ] {
+            assert_eq!(policy(&unrelated), (true, true), "{unrelated}");
+        }
+        for covering in [
+            r#"{"Effect":"Deny","Principal":"*","Action":"s3:Get*","Resource":"arn:aws:s3:::b/*"}"#,
+            r#"{"Effect":"Deny","Principal":{"AWS":["*"]},"Action":["s3:PutObject","s3:getobject"],"Resource":"*"}"#,
+            r#"{"Effect":"Deny","NotPrincipal":{"AWS":"arn:aws:iam::1:root"},"Action":"*","Resource":"*"}"#,
+        ] {
+            assert_eq!(policy(covering), (false, false), "{covering}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::names::Map;
 use crate::agent;
 
 /// Version of the features, stored with every day of baselines.
-pub const VERSION: &str = "3";
+pub const VERSION: &str = "4";
 
 /// Value of a feature that the event does not have.
 pub const NONE: &str = "(none)";

@@ -200,7 +200,7 @@ pub fn intent(api: &str) -> Intent {
 }
 
 /// `*` stands for any text, also none.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let head = parts.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(head) else { return false };
