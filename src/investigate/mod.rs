@@ -11,17 +11,14 @@ mod story;
 mod subject;
 mod tree;
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
-use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::Lake;
 use crate::page::{Bucket, Leaf};
 use crate::query::{self, named};
-use rows::{Rows, batch};
+use rows::{Rows, batch, register};
 use story::Firsts;
 use subject::{Resolved, Scope};
 
@@ -120,6 +117,7 @@ pub async fn investigate(lake: &Lake, options: &InvestigateOptions) -> Result<In
         leaves: Vec::new(),
         buckets: Vec::new(),
     };
+    tree::prepare(&ctx).await?;
     match subject::resolve(&ctx, options).await? {
         Resolved::Nothing(notes) => found.notes = notes,
         Resolved::Scope(scope) => found.tell(&ctx, *scope).await?,
@@ -156,7 +154,7 @@ impl Investigation {
         self.add("resources", ask(&ctx, include_str!("sql/resources.sql"), Vec::new()).await?);
         self.add("calls", ask(&ctx, include_str!("sql/calls.sql"), Vec::new()).await?);
         self.add("denials", named_rows(&ctx, &scope, "denied-actions").await?);
-        self.add("others", ask(&ctx, include_str!("sql/others.sql"), Vec::new()).await?);
+        self.add("others", others(&ctx).await?);
         self.tell_activity(&ctx, &scope).await
     }
 
@@ -201,9 +199,7 @@ impl Investigation {
 
     async fn tell_timeline(&mut self, ctx: &SessionContext, firsts: &Firsts) -> Result<()> {
         let ids = story::ids(firsts.by_event.keys().map(String::as_str))?;
-        let table = MemTable::try_new(ids.schema(), vec![vec![ids]])
-            .and_then(|table| ctx.register_table("firsts", Arc::new(table)));
-        table.map_err(|error| Error::new(ErrorKind::Internal, "cannot name the first uses").source(error))?;
+        register(ctx, "firsts", ids)?;
         let calls = ask(ctx, include_str!("sql/timeline.sql"), Vec::new()).await?;
         let mark = match self.subject {
             Subject::Finding(_) => "in the finding",
@@ -242,9 +238,8 @@ async fn kept(ctx: SessionContext) -> Result<SessionContext> {
         return Ok(ctx);
     }
     let internal = |error| Error::new(ErrorKind::Internal, "cannot keep the events").source(error);
-    let table = MemTable::try_new(events.schema(), vec![vec![events]]).map_err(internal)?;
     ctx.deregister_table("events").map_err(internal)?;
-    ctx.register_table("events", Arc::new(table)).map_err(internal)?;
+    register(&ctx, "events", events)?;
     Ok(ctx)
 }
 
@@ -256,6 +251,18 @@ async fn named_rows(ctx: &SessionContext, scope: &Scope, name: &str) -> Result<R
     let schema = stream.schema();
     let all = arrow::compute::concat_batches(&schema, &query::gather(stream).await?);
     rows::of(&all.map_err(|error| Error::new(ErrorKind::Internal, "cannot join the rows of an answer").source(error))?)
+}
+
+/// Identities beside the subject's, by what they share with it.
+async fn others(ctx: &SessionContext) -> Result<Rows> {
+    let shared = ask(ctx, include_str!("sql/shared.sql"), Vec::new()).await?;
+    let (addresses, mut values) = list("address", &shared.column(0));
+    let (agents, more) = list("agent", &shared.column(1));
+    values.extend(more);
+    // a list without values is none in SQL
+    let or_none = |list: String| if list.is_empty() { "NULL".to_owned() } else { list };
+    let sql = include_str!("sql/others.sql").replace("{addresses}", &or_none(addresses));
+    ask(ctx, &sql.replace("{agents}", &or_none(agents)), values).await
 }
 
 /// The first values of a facet, the most frequent first.

@@ -2,10 +2,13 @@
 //!
 //! Invariant: every query of an investigation has a limit of its own, so what is held is small.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use chrono::{DateTime, Utc};
 use datafusion::common::ScalarValue;
+use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -49,6 +52,13 @@ pub(super) async fn batch(ctx: &SessionContext, sql: &str, values: Vec<(String, 
     let schema = stream.schema();
     concat_batches(&schema, &gather(stream).await?)
         .map_err(|error| Error::new(ErrorKind::Internal, "cannot join the rows of an answer").source(error))
+}
+
+/// Makes a batch a table of the session.
+pub(super) fn register(ctx: &SessionContext, name: &str, batch: RecordBatch) -> Result<()> {
+    let table = MemTable::try_new(batch.schema(), vec![vec![batch]])
+        .and_then(|table| ctx.register_table(name, Arc::new(table)));
+    table.map(drop).map_err(|error| Error::new(ErrorKind::Internal, format!("cannot keep {name}")).source(error))
 }
 
 /// All rows of an answer as text.

@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::prelude::SessionContext;
 
 use super::rows::{Rows, ask};
-use super::subject::instant;
+use super::subject::{behind, instant, list};
 use crate::agent::{Purpose, family};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -85,11 +85,32 @@ fn set(rows: &Rows, row: usize, column: usize) -> Option<(&'static str, &str)> {
     FEATURES.iter().zip(column..).find_map(|(feature, column)| Some((*feature, rows.text(row, column)?)))
 }
 
+/// The past of the scope's identities, and of its accounts.
+async fn pasts(ctx: &SessionContext, from: DateTime<Utc>) -> Result<(Past, Past)> {
+    let whose = ask(ctx, include_str!("sql/whose.sql"), Vec::new()).await?;
+    let before = instant("from", from - LEAD);
+    let roots = whose.column(0);
+    let mut actors = Rows::default();
+    if !roots.is_empty() {
+        let (behind, mut values) = behind(ctx, &roots).await?;
+        let (placeholders, more) = list("root", &roots);
+        values.extend(more.into_iter().chain([before.clone()]));
+        let sql = include_str!("sql/past_of_actors.sql").replace("{behind}", &behind);
+        actors = ask(ctx, &sql.replace("{roots}", &placeholders), values).await?;
+    }
+    let accounts = whose.column(1);
+    let mut past = Rows::default();
+    if !accounts.is_empty() {
+        let (placeholders, mut values) = list("account", &accounts);
+        values.push(before);
+        past = ask(ctx, &include_str!("sql/past_of_accounts.sql").replace("{accounts}", &placeholders), values).await?;
+    }
+    Ok((Past::of(&actors, from), Past::of(&past, from)))
+}
+
 /// Finds what was new in a scope, against all that the lake has from before it.
 pub(super) async fn firsts(ctx: &SessionContext, from: DateTime<Utc>) -> Result<Firsts> {
-    let before = vec![instant("from", from - LEAD)];
-    let actors = Past::of(&ask(ctx, include_str!("sql/past_of_actors.sql"), before.clone()).await?, from);
-    let accounts = Past::of(&ask(ctx, include_str!("sql/past_of_accounts.sql"), before).await?, from);
+    let (actors, accounts) = pasts(ctx, from).await?;
     let now = ask(ctx, include_str!("sql/firsts.sql"), Vec::new()).await?;
     let mut firsts = Firsts::default();
     let mut strangers = BTreeMap::new();

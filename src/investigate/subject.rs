@@ -16,6 +16,9 @@ use crate::query::QueryOptions;
 /// Days that are looked at of subjects that live long.
 const DAYS: i64 = 7;
 
+/// Sessions of an identity that a condition names.
+const SESSIONS: usize = 1_000;
+
 /// What happened around a single event or a finding, in hours.
 const AROUND: i64 = 1;
 
@@ -82,7 +85,7 @@ pub struct InvestigateOptions {
 /// The events of a subject.
 #[derive(Debug)]
 pub(super) struct Scope {
-    /// A condition over `events_by_actor`.
+    /// A condition over `events_by_actor`, where it can be over columns of `events` alone.
     pub condition: String,
     /// The values of its placeholders.
     pub values: Vec<(String, ScalarValue)>,
@@ -162,34 +165,64 @@ async fn within(ctx: &SessionContext, options: &InvestigateOptions, draft: Draft
     if draft.condition.is_empty() {
         return Ok(Resolved::Nothing(nothing(ctx, &options.subject).await?));
     }
-    let sql = format!("SELECT min(eventtime), max(eventtime) FROM events_by_actor WHERE {}", draft.condition);
-    let all = ask(ctx, &sql, draft.values.clone()).await?;
-    let (Some(first), Some(last)) = (all.time(0, 0), all.time(0, 1)) else {
-        return Ok(Resolved::Nothing(nothing(ctx, &options.subject).await?));
+    // a window of its own is known without looking
+    let ever = match draft.window {
+        Some(_) => None,
+        None => Some(match span(ctx, &draft).await? {
+            Some(ever) => ever,
+            None => return Ok(Resolved::Nothing(nothing(ctx, &options.subject).await?)),
+        }),
     };
-    let (mut from, mut to) = draft.window.unwrap_or((first, last + TimeDelta::seconds(1)));
+    let newest = ever.map(|(first, last)| (first, last + TimeDelta::seconds(1)));
+    let (mut from, mut to) = draft.window.or(newest).unwrap_or_default();
     to = options.to.unwrap_or(to);
     if let Some(days) = draft.days {
         from = from.max(to - TimeDelta::days(days));
     }
     from = options.from.unwrap_or(from);
-    let Draft { condition, mut values, marked, facts, .. } = draft;
+    let mut values = draft.values.clone();
+    values.extend([instant("from", from), instant("to", to)]);
+    // the newest event is in the window unless that was given
+    let certain = ever.is_some() && options.from.is_none() && options.to.is_none();
+    if !certain && !any(ctx, &draft.condition, values.clone()).await? {
+        return Ok(Resolved::Nothing(elsewhere(ctx, options, &draft, (from, to)).await?));
+    }
+    let Draft { condition, marked, facts, .. } = draft;
+    Ok(Resolved::Scope(Box::new(Scope { condition, values, from, to, marked, facts })))
+}
+
+/// The first and the last event of a draft.
+async fn span(ctx: &SessionContext, draft: &Draft) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>> {
+    let sql = format!("SELECT min(eventtime), max(eventtime) FROM events_by_actor WHERE {}", draft.condition);
+    let all = ask(ctx, &sql, draft.values.clone()).await?;
+    Ok(all.time(0, 0).zip(all.time(0, 1)))
+}
+
+/// Whether there is an event in a window.
+async fn any(ctx: &SessionContext, condition: &str, values: Vec<(String, ScalarValue)>) -> Result<bool> {
     let sql =
         format!("SELECT count(*) FROM events_by_actor WHERE ({condition}) AND eventtime >= $from AND eventtime < $to");
-    values.extend([instant("from", from), instant("to", to)]);
-    if ask(ctx, &sql, values.clone()).await?.number(0, 0) == 0 {
-        let note = format!(
-            "The {} {} has no event between {} and {}. It has events from {} to {}: ask for that with --from and --to.",
-            options.subject.kind(),
-            options.subject.name(),
-            from.format("%FT%TZ"),
-            to.format("%FT%TZ"),
-            first.format("%FT%TZ"),
-            last.format("%FT%TZ"),
-        );
-        return Ok(Resolved::Nothing(vec![note]));
-    }
-    Ok(Resolved::Scope(Box::new(Scope { condition, values, from, to, marked, facts })))
+    Ok(ask(ctx, &sql, values).await?.number(0, 0) > 0)
+}
+
+/// What is said where a subject has no event in a window: when it has some.
+async fn elsewhere(
+    ctx: &SessionContext,
+    options: &InvestigateOptions,
+    draft: &Draft,
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<Vec<String>> {
+    let Some((first, last)) = span(ctx, draft).await? else { return nothing(ctx, &options.subject).await };
+    let time = |time: DateTime<Utc>| time.format("%FT%TZ").to_string();
+    Ok(vec![format!(
+        "The {} {} has no event between {} and {}. It has events from {} to {}: ask for that with --from and --to.",
+        options.subject.kind(),
+        options.subject.name(),
+        time(from),
+        time(to),
+        time(first),
+        time(last),
+    )])
 }
 
 /// What can be said where nothing fits: what the lake has, and what is spelt alike.
@@ -249,7 +282,7 @@ async fn of_key(ctx: &SessionContext, key: &str) -> Result<Draft> {
 /// The identity of a full name, or all that are called so at the end of theirs.
 pub(crate) async fn identities(ctx: &SessionContext, name: &str) -> Result<Vec<String>> {
     let sql = "SELECT actor FROM events
-               WHERE actor = $name OR right(actor, character_length($name) + 1) IN (concat('/', $name), concat(':', $name))
+               WHERE actor = $name OR ends_with(actor, concat('/', $name)) OR ends_with(actor, concat(':', $name))
                GROUP BY actor ORDER BY actor <> $name, count(*) DESC, actor LIMIT 20";
     let found = ask(ctx, sql, vec![text("name", name)]).await?.column(0);
     match found.first() {
@@ -268,10 +301,31 @@ async fn of_actor(ctx: &SessionContext, name: &str) -> Result<Draft> {
     if names.is_empty() {
         return Ok(Draft::default());
     }
-    let (placeholders, values) = list("actor", &names);
-    let condition = format!("actor IN ({placeholders}) OR actor_root IN ({placeholders})");
+    let (condition, values) = behind(ctx, &names).await?;
     let facts = vec![("Identity".to_owned(), names.join(", "))];
     Ok(Draft { condition, values, days: Some(DAYS), facts, ..Draft::default() })
+}
+
+/// Events of identities and of the sessions that they are behind, by columns of `events` alone where those sessions are few:
+/// a condition on the chains would be asked only after every event was joined to its own.
+pub(super) async fn behind(ctx: &SessionContext, names: &[String]) -> Result<(String, Vec<(String, ScalarValue)>)> {
+    let (actors, mut values) = list("actor", names);
+    let sql =
+        format!("SELECT session_id FROM public.session_origins WHERE actor_root IN ({actors}) LIMIT {}", SESSIONS + 1);
+    let keys = ask(ctx, &sql, values.clone()).await?.column(0);
+    let (condition, more) = either(&format!("actor IN ({actors})"), &keys, &format!("actor_root IN ({actors})"));
+    values.extend(more);
+    Ok((condition, values))
+}
+
+/// A condition, or one of some access keys; where these are too many to name, what they were chosen by.
+fn either(condition: &str, keys: &[String], chosen: &str) -> (String, Vec<(String, ScalarValue)>) {
+    let (placeholders, values) = list("key", keys);
+    match keys.len() {
+        0 => (condition.to_owned(), values),
+        many if many > SESSIONS => (format!("{condition} OR {chosen}"), Vec::new()),
+        _ => (format!("{condition} OR useridentity.accesskeyid IN ({placeholders})"), values),
+    }
 }
 
 /// What sessions of a role did, and the calls that took it.
@@ -279,14 +333,28 @@ async fn of_role(ctx: &SessionContext, name: &str) -> Result<Draft> {
     let sql = "SELECT DISTINCT role FROM (
                  SELECT useridentity.sessioncontext.sessionissuer.arn AS role FROM events
                  UNION ALL SELECT actor_role FROM session_origins)
-               WHERE role = $name OR right(role, character_length($name) + 1) = concat('/', $name) ORDER BY role LIMIT 20";
+               WHERE role = $name OR ends_with(role, concat('/', $name)) ORDER BY role LIMIT 20";
     let names = ask(ctx, sql, vec![text("name", name)]).await?.column(0);
     if names.is_empty() {
         return Ok(Draft::default());
     }
-    let (placeholders, values) = list("role", &names);
-    let condition =
-        format!("actor_role IN ({placeholders}) OR json_get_str(requestparameters, 'roleArn') IN ({placeholders})");
+    let (roles, mut values) = list("role", &names);
+    // events of a role's own sessions name it; those of root and of federated users do not
+    let sql = format!(
+        "SELECT session_id FROM session_origins WHERE actor_role IN ({roles}) AND made_with NOT LIKE 'AssumeRole%'
+         LIMIT {}",
+        SESSIONS + 1
+    );
+    let keys = ask(ctx, &sql, values.clone()).await?.column(0);
+    let (condition, more) = either(
+        &format!(
+            "useridentity.sessioncontext.sessionissuer.arn IN ({roles})
+             OR contains(requestparameters, '\"roleArn\"') AND json_get_str(requestparameters, 'roleArn') IN ({roles})"
+        ),
+        &keys,
+        &format!("actor_role IN ({roles})"),
+    );
+    values.extend(more);
     let facts = vec![("Role".to_owned(), names.join(", "))];
     Ok(Draft { condition, values, days: Some(DAYS), facts, ..Draft::default() })
 }
@@ -303,9 +371,10 @@ fn of_resource(name: &str) -> Draft {
         None => (tail, ""),
     };
     let quoted = serde_json::to_string(own).unwrap_or_default();
-    let mut condition = "(strpos(requestparameters, $quoted) > 0 OR strpos(responseelements, $quoted) > 0 \
-                          OR strpos(requestparameters, $name) > 0 OR strpos(array_to_string(resources['arn'], ' '), $name) > 0)"
-        .replace("array_to_string(resources['arn'], ' ')", "coalesce(resources[1]['arn'], '') || ' ' || coalesce(resources[2]['arn'], '')");
+    let mut condition = "(contains(requestparameters, $quoted) OR contains(responseelements, $quoted) \
+                          OR contains(requestparameters, $name) \
+                          OR contains(concat_ws(' ', resources[1]['arn'], resources[2]['arn']), $name))"
+        .to_owned();
     let mut values = vec![text("quoted", &quoted), text("name", name)];
     if !key.is_empty() {
         condition.push_str(" AND json_get_str(requestparameters, 'key') = $key");
@@ -375,6 +444,17 @@ async fn of_finding(ctx: &SessionContext, id: &str) -> Result<Draft> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sessions_are_named_while_they_are_few() {
+        let keys: Vec<String> = (0..=SESSIONS).map(|number| format!("ASIA{number}")).collect();
+        let of = |keys: &[String]| either("a = 1", keys, "b = 2");
+        assert_eq!(of(&[]), ("a = 1".to_owned(), Vec::new()));
+        let (condition, values) = of(&keys[..2]);
+        assert_eq!(condition, "a = 1 OR useridentity.accesskeyid IN ($key0, $key1)");
+        assert_eq!(values, [text("key0", "ASIA0"), text("key1", "ASIA1")]);
+        assert_eq!(of(&keys), ("a = 1 OR b = 2".to_owned(), Vec::new()));
+    }
 
     #[test]
     fn a_resource_is_known_by_its_own_name() {

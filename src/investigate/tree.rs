@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use datafusion::prelude::SessionContext;
 
-use super::rows::{Rows, ask};
+use super::rows::{Rows, ask, batch, register};
 use super::subject::list;
 use crate::error::Result;
 use crate::page::Leaf;
@@ -24,9 +24,13 @@ const BIRTHS: &str = "
   SELECT session_id, parent_id, coalesce(actor_role, made_with) AS role, made_at, made_with, made_by, made_from, chain
   FROM public.session_origins
   UNION ALL
-  SELECT json_get_str(responseelements, 'accessKey', 'accessKeyId'), useridentity.accesskeyid,
-         concat('access key of user ', json_get_str(responseelements, 'accessKey', 'userName')), eventtime, eventname, actor,
-         sourceipaddress, NULL
+  SELECT * FROM public.made_keys";
+
+/// Access keys that were made for users. Few calls of many events: looked for once, and not on every step through a tree.
+const MADE_KEYS: &str = "
+  SELECT json_get_str(responseelements, 'accessKey', 'accessKeyId') AS session_id, useridentity.accesskeyid AS parent_id,
+         concat('access key of user ', json_get_str(responseelements, 'accessKey', 'userName')) AS role, eventtime AS made_at,
+         eventname AS made_with, actor AS made_by, sourceipaddress AS made_from, CAST(NULL AS TEXT) AS chain
   FROM public.events
   WHERE eventname = 'CreateAccessKey' AND eventsource = 'iam.amazonaws.com' AND outcome = 'success'";
 
@@ -53,6 +57,11 @@ struct Node {
     actor: Option<String>,
     addresses: Option<String>,
     agents: Option<String>,
+}
+
+/// Puts the access keys that were made beside the sessions: [`tree`] and [`with_descendants`] read them there.
+pub(super) async fn prepare(ctx: &SessionContext) -> Result<()> {
+    register(ctx, "made_keys", batch(ctx, MADE_KEYS, Vec::new()).await?)
 }
 
 async fn births(ctx: &SessionContext, column: &str, keys: &[String]) -> Result<Rows> {

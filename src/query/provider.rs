@@ -136,8 +136,8 @@ impl TableProvider for SnapshotTable {
         limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
         let mut files = self.prune(state, filters)?;
-        if let Some(needle) = super::seek::needle(filters) {
-            files = super::seek::seek(state, &self.store, files, &needle).await?;
+        if let Some(needles) = super::seek::needles(filters) {
+            files = super::seek::seek(state, &self.store, files, needles).await?;
         }
         tracing::debug!(files = files.len(), of = self.files.len(), "files to read");
         if files.is_empty() {
