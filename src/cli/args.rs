@@ -430,7 +430,8 @@ pub struct DetectArgs {
     /// Only events that had been delivered by then, as the objects' names tell [default: all]
     #[arg(long, env = "TRAILHOUND_AS_OF", value_name = "TIME", value_parser = instant)]
     pub as_of: Option<DateTime<Utc>>,
-    /// Alerts that may be raised, e.g. 5/day or 20/week; the threshold is taken from the past weeks [default: 5/day]
+    /// Alerts that may be raised, e.g. 5/day or 20/week; the threshold is taken from the past weeks; where they had fewer
+    /// stories, all are told [default: 5/day, and 18 bits where they had fewer]
     #[arg(long, env = "TRAILHOUND_BUDGET", value_name = "N/PERIOD", value_parser = budget)]
     pub budget: Option<f64>,
     /// Bits from which a story is a finding, instead of a budget

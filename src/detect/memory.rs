@@ -15,6 +15,7 @@ use super::model::Level;
 use super::names::{Map, Name, Names, Set};
 use super::place::Places;
 use super::signal::{ANY, Habit, Signal, Tail, surprise};
+use super::story::LEAST_SCORE;
 
 /// Days until which everything is new and says nothing about habits: of the lake, and of an actor.
 const BURN_IN_DAYS: i64 = 4;
@@ -350,8 +351,8 @@ impl Memory {
 
     /// The score from which a story is told, so that in the long run as many a day are told as the budget allows: the
     /// score that so many stories of the past week reached, the budget first moved by what the thresholds of that week,
-    /// each from the week before it, told too much or too little. `None` where there is too little past to tell, or
-    /// where there were fewer stories than that.
+    /// each from the week before it, told too much or too little; [`LEAST_SCORE`] where there were fewer stories than that. `None`
+    /// where there is too little past to tell.
     pub fn threshold(&self, per_day: f64) -> Option<f64> {
         let days: Vec<&[i64]> = self.stories.iter().map(Vec::as_slice).collect();
         let told = |at: usize| {
@@ -366,7 +367,7 @@ impl Memory {
     }
 }
 
-/// The score that so many stories a day reached: between the last that fits and the first that does not.
+/// The score that so many stories a day reached: between the last that fits and the first that does not, if there is one.
 fn threshold_of(days: &[&[i64]], per_day: f64) -> Option<f64> {
     if days.len() < LEAST_STORY_DAYS {
         return None;
@@ -374,7 +375,9 @@ fn threshold_of(days: &[&[i64]], per_day: f64) -> Option<f64> {
     let mut scores: Vec<i64> = days.iter().copied().flatten().copied().collect();
     scores.sort_unstable_by(|a, b| b.cmp(a));
     let allowed = (per_day * days.len() as f64).round() as usize;
-    let (last, next) = (scores.get(allowed.checked_sub(1)?)?, scores.get(allowed)?);
+    let (Some(last), Some(next)) = (scores.get(allowed.checked_sub(1)?), scores.get(allowed)) else {
+        return Some(LEAST_SCORE);
+    };
     Some((last + next) as f64 / 2000.0)
 }
 
@@ -393,7 +396,7 @@ mod tests {
         let threshold = steady.threshold(5.0).unwrap();
         assert!((15.0..=17.0).contains(&threshold), "{threshold}");
         assert!(steady.threshold(1.0).unwrap() > threshold);
-        assert_eq!(steady.threshold(50.0), None);
+        assert_eq!(steady.threshold(50.0), Some(LEAST_SCORE));
         assert_eq!(memory(&vec![day; 2]).threshold(5.0), None);
     }
 

@@ -54,7 +54,7 @@ use self::names::Name;
 use self::rule::{Hits, RuleHit};
 use self::score::Day;
 use self::signal::Signal;
-use self::story::{Ruled, Scene, Story};
+use self::story::{LEAST_SCORE, Ruled, Scene, Story};
 use self::verdict::Case;
 use self::walk::{ScoredDay, Walk};
 use self::workspace::{Window, midnight_after};
@@ -71,8 +71,10 @@ const MOST_FINDINGS: usize = 200;
 /// When a story is a finding.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Bar {
-    /// As often as so many stories a day reached in the past weeks.
+    /// As often as so many stories a day reached in the past weeks; where there were fewer, every story.
     Budget(f64),
+    /// As [`DEFAULT_BUDGET`]; but who stated no budget is not told of trifles where there were fewer stories.
+    Usual,
     /// From so many bits on.
     Score(f64),
 }
@@ -98,7 +100,7 @@ pub struct DetectOptions {
 impl DetectOptions {
     /// The default range and budget.
     pub fn new(query: QueryOptions) -> Self {
-        Self { from: None, to: None, as_of: None, bar: Bar::Budget(DEFAULT_BUDGET), without: BTreeSet::new(), query }
+        Self { from: None, to: None, as_of: None, bar: Bar::Usual, without: BTreeSet::new(), query }
     }
 }
 
@@ -246,6 +248,7 @@ async fn detect_day(
     let threshold = match bar {
         Bar::Score(score) => score,
         Bar::Budget(per_day) => walk.memory.threshold(per_day).unwrap_or(COLD_SCORE),
+        Bar::Usual => walk.memory.threshold(DEFAULT_BUDGET).filter(|score| *score > LEAST_SCORE).unwrap_or(COLD_SCORE),
     };
     let stories = walk.stories(window, &day, &ruled).await?;
     let is_named =
