@@ -5,6 +5,7 @@
 //! Invariant: a day is scored from the days before it only; the same lake and range give the same findings, byte by
 //! byte, whatever the number of threads.
 
+mod bar;
 pub mod baseline;
 pub mod cell;
 pub mod completeness;
@@ -48,36 +49,20 @@ use crate::lake::Lake;
 use crate::query::QueryOptions;
 use crate::train::TrainReport;
 
+pub use self::bar::{Bar, COLD_SCORE, DEFAULT_BUDGET};
 use self::cell::Cell;
 use self::explain::Explainer;
 use self::names::Name;
 use self::rule::{Hits, RuleHit};
 use self::score::Day;
 use self::signal::Signal;
-use self::story::{LEAST_SCORE, Ruled, Scene, Story};
+use self::story::{Ruled, Scene, Story};
 use self::verdict::Case;
 use self::walk::{ScoredDay, Walk};
 use self::workspace::{Window, midnight_after};
 
-/// Alerts a day, unless the options say otherwise.
-pub const DEFAULT_BUDGET: f64 = 5.0;
-
-/// Bits from which a story is a finding while there is too little past to take a threshold from.
-pub const COLD_SCORE: f64 = 18.0;
-
 /// Findings of a day at most, beside silence: what rules name is told beside the budget, and a list or a rule may name everybody.
 const MOST_FINDINGS: usize = 200;
-
-/// When a story is a finding.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Bar {
-    /// As often as so many stories a day reached in the past weeks; where there were fewer, every story.
-    Budget(f64),
-    /// As [`DEFAULT_BUDGET`]; but who stated no budget is not told of trifles where there were fewer stories.
-    Usual,
-    /// From so many bits on.
-    Score(f64),
-}
 
 /// What to detect.
 #[derive(Debug, Clone)]
@@ -245,11 +230,7 @@ async fn detect_day(
     walk.refresh().await?;
     let hits = walk.workspace.rules(window, &mut walk.names, &walk.memory).await?;
     let ruled = ruled(&hits);
-    let threshold = match bar {
-        Bar::Score(score) => score,
-        Bar::Budget(per_day) => walk.memory.threshold(per_day).unwrap_or(COLD_SCORE),
-        Bar::Usual => walk.memory.threshold(DEFAULT_BUDGET).filter(|score| *score > LEAST_SCORE).unwrap_or(COLD_SCORE),
-    };
+    let threshold = bar.score(&walk.memory);
     let stories = walk.stories(window, &day, &ruled).await?;
     let is_named =
         |at: &usize| hits.get(&day.scores[*at].profile).is_some_and(|hits| hits.iter().any(|hit| hit.succeeded));
