@@ -14,6 +14,10 @@ use datafusion::prelude::SessionContext;
 use trailhound::lake::{Lake, LakeOptions};
 use trailhound::query::{self, QueryOptions};
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn argument(name: &str) -> Option<String> {
     let mut arguments = std::env::args().skip_while(|argument| argument != name);
     arguments.nth(1)

@@ -15,6 +15,10 @@ use trailhound::lake::{Lake, LakeOptions};
 use trailhound::parse::{Chunk, Parser, Visitor};
 use trailhound::source::{Source, SourceOptions};
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The shape of the corpus that the documentation quotes (272 objects, a million events), a hundredth of it.
 const OBJECTS: usize = 3;
 const EVENTS_IN_ALL: usize = 11_000;

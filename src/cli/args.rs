@@ -378,6 +378,17 @@ pub enum LakeCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Take out files that are lost or damaged, so that the next ingest reads their events again
+    Repair {
+        #[command(flatten)]
+        lake: LakeArgs,
+        /// Read every page of every file, not only the footers
+        #[arg(long, env = "TRAILHOUND_DEEP")]
+        deep: bool,
+        /// Only tell what is lost or damaged; exit code 2 where something is
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// How files are rewritten.

@@ -1,4 +1,4 @@
-//! `trailhound lake status|optimize|vacuum|retain`
+//! `trailhound lake status|optimize|vacuum|retain|repair`
 
 use std::io::Write;
 use std::sync::Arc;
@@ -6,11 +6,12 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use chrono::{NaiveDate, Utc};
 use trailhound::error::{Error, ErrorKind};
-use trailhound::lake::Lake;
+use trailhound::lake::{Depth, Lake};
 use trailhound::maintain::{
-    LakeStatus, Mode, OptimizeReport, RetainReport, Scope, TableStatus, VacuumReport, optimize, retain, status, vacuum,
+    LakeStatus, Mode, OptimizeReport, RepairReport, RetainReport, Scope, TableStatus, VacuumReport, optimize, repair,
+    retain, status, vacuum,
 };
-use trailhound::query::output::Format;
+use trailhound::query::output::{Format, visible};
 
 use super::args::{FindingFormat, LakeCommand};
 use super::exit::ExitStatus;
@@ -62,6 +63,17 @@ pub async fn run(settings: &Settings, command: LakeCommand) -> anyhow::Result<Ex
             super::report::write(settings, &report)?;
             print_retained(&report, &mut std::io::stdout().lock())?;
             Ok(ExitStatus::Fine)
+        }
+        LakeCommand::Repair { lake, deep, dry_run } => {
+            let lake = Lake::open(&settings.lake(lake)?).await?;
+            let depth = if deep { Depth::Whole } else { Depth::Footer };
+            let report = match mode(dry_run) {
+                Mode::Act => locked(&lake, repair(&lake, depth, Mode::Act)).await?,
+                Mode::Tell => repair(&lake, depth, Mode::Tell).await?,
+            };
+            super::report::write(settings, &report)?;
+            print_repaired(&report, depth, &mut std::io::stdout().lock())?;
+            Ok(if dry_run && !report.damaged.is_empty() { ExitStatus::Failed } else { ExitStatus::Fine })
         }
     }
 }
@@ -181,6 +193,24 @@ pub fn print_retained(report: &RetainReport, out: &mut dyn Write) -> std::io::Re
     for table in &report.tables {
         let dropped = &table.dropped;
         writeln!(out, "{verb}  {}: {} rows in {} files", table.table, dropped.rows, dropped.files)?;
+    }
+    Ok(())
+}
+
+/// A summary for people.
+pub fn print_repaired(report: &RepairReport, depth: Depth, out: &mut dyn Write) -> std::io::Result<()> {
+    let looked = match depth {
+        Depth::Footer => "footers looked at; --deep reads whole files",
+        Depth::Whole => "read to their ends",
+    };
+    writeln!(out, "looked at  {} files ({looked}), {} damaged", report.files, report.damaged.len())?;
+    let verb = if report.dry_run { "would drop" } else { "dropped   " };
+    for file in &report.damaged {
+        writeln!(out, "{verb} {}: {} rows of {}: {}", file.table, file.rows, file.path, visible(&file.reason))?;
+    }
+    if let Some(first) = report.read_again_from {
+        let (verb, objects) = (if report.dry_run { "would forget" } else { "forgot    " }, report.objects);
+        writeln!(out, "{verb} {objects} objects from {first} on: `trailhound ingest` reads them again, and drops what is there")?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! Invariant: a commit is all or nothing, and a reader sees whole commits only.
 
 mod beside;
+mod check;
 mod commit;
 mod debris;
 mod evolve;
@@ -34,6 +35,7 @@ use object_store::path::Path;
 use tokio::sync::Mutex;
 use url::Url;
 
+pub use check::Depth;
 pub use commit::{Base, StagedFile};
 pub use file::{EncodedFile, FileWriter, Profile, writer_properties};
 pub use keys::{IdFilter, KeyFile, KeyGroup};

@@ -22,6 +22,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::schema::Table;
 use crate::table::{DataFile, TableSnapshot};
 
+/// What helps where a file is damaged.
+const REPAIR: &str = "the file is damaged: `trailhound lake repair` takes it out, and the next ingest reads its events again";
+
 /// Rows read at a time.
 const BATCH_ROWS: usize = 16 * 1024;
 
@@ -56,13 +59,18 @@ impl Lake {
     }
 }
 
+/// Whether the file is to blame, and not the store that it is in.
+pub(super) fn is_damage(error: &ParquetError) -> bool {
+    !matches!(error, ParquetError::External(inner) if inner.is::<object_store::Error>())
+}
+
 /// What parquet's error about a file means for the caller.
 pub(super) fn damaged(path: &Path, error: ParquetError) -> Error {
-    let kind = match &error {
-        ParquetError::External(_) => ErrorKind::Unavailable,
-        _ => ErrorKind::BadInput,
-    };
-    Error::new(kind, format!("cannot read {path}")).source(error)
+    let what = format!("cannot read {path}");
+    match is_damage(&error) {
+        true => Error::new(ErrorKind::BadInput, what).source(error).hint(REPAIR),
+        false => Error::new(ErrorKind::Unavailable, what).source(error),
+    }
 }
 
 /// The table's columns of those names, in the order that they are asked for.

@@ -155,6 +155,20 @@ impl Lake {
         self.swap(table, Swap { staged: &[], gives_way: &before, expected: None, data_change: true, operation }).await
     }
 
+    /// Takes files out of a table in one commit, with the rows that they hold or held; no commit where there are none.
+    ///
+    /// # Errors
+    /// As [`Lake::drop_days_before`].
+    pub async fn drop_files(
+        &self,
+        table: &'static Table,
+        is_dropped: &(dyn Fn(&DataFile) -> bool + Sync),
+    ) -> Result<Swapped> {
+        let operation = DeltaOperation::Delete { predicate: None };
+        let swap = Swap { staged: &[], gives_way: is_dropped, expected: None, data_change: true, operation };
+        self.swap(table, swap).await
+    }
+
     async fn swap(&self, table: &'static Table, swap: Swap<'_>) -> Result<Swapped> {
         let mut delays = store::again().build();
         for _ in 0..COMMIT_ATTEMPTS {

@@ -1,11 +1,13 @@
-//! Keeping the lake healthy: compaction, vacuum, retention, and what is due of them.
+//! Keeping the lake healthy: compaction, vacuum, retention, what is due of them, and repair.
 //!
 //! Owns: which files are rewritten, in which order their rows are, and what `run` does after its work.
-//! Refuses: to change a row. Invariant: whatever is interrupted, the tables hold the same rows as before it.
+//! Refuses: to change a row. Invariant: whatever is interrupted, the tables hold the same rows as before it; only retention
+//! and repair let rows go, and say which.
 
 mod due;
 mod optimize;
 mod plan;
+mod repair;
 mod retain;
 mod status;
 mod vacuum;
@@ -13,6 +15,7 @@ mod vacuum;
 pub use due::{MaintainOptions, MaintainReport, maintain};
 pub use optimize::{OptimizeReport, TableOptimized, optimize};
 pub use plan::{OptimizeOptions, Scope};
+pub use repair::{DamagedFile, RepairReport, repair};
 pub use retain::{RetainReport, TableRetained, retain};
 pub use status::{LakeStatus, TableStatus, status};
 pub use vacuum::{TableVacuumed, VacuumOptions, VacuumReport, vacuum};

@@ -4,6 +4,7 @@
 //! Invariants: nothing is stored, so calls and uses may arrive in any order, days apart, from several accounts. It is
 //! made when a query first reads it, once per session, and its memory is taken from that of the queries.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
@@ -11,14 +12,14 @@ use arrow::array::{
     TimestampMicrosecondArray,
 };
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDateTime};
 use datafusion::catalog::{Session as CatalogSession, TableProvider};
 use datafusion::common::Result as DfResult;
 use datafusion::datasource::{MemTable, TableType};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col, lit};
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use tokio::sync::OnceCell;
 
@@ -52,13 +53,16 @@ WHERE eventname IN ('AssumeRole', 'AssumeRoleWithSAML', 'AssumeRoleWithWebIdenti
                       'cognito-identity.amazonaws.com', 'sso.amazonaws.com', 's3.amazonaws.com')
   AND outcome = 'success'";
 
-/// What is left to join by where a call's answer was lost. Read only where there is such a call.
+/// What is left to join by where a call's answer was lost. Read only where there is such a call, and of its second.
 pub(super) const USES: &str = "\
 SELECT DISTINCT useridentity.accesskeyid AS session_id, useridentity.principalid AS principal,
        useridentity.sessioncontext.sessionissuer.arn AS role,
        useridentity.sessioncontext.attributes.creationdate AS created
 FROM events
 WHERE useridentity.accesskeyid LIKE 'ASIA%' AND useridentity.sessioncontext.attributes.creationdate IS NOT NULL";
+
+/// Seconds that a condition on [`USES`] names.
+const SECONDS: usize = 1_000;
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let text = |name: &str| Field::new(name, DataType::Utf8, true);
@@ -104,13 +108,11 @@ impl SessionOrigins {
     async fn make(&self, state: &dyn CatalogSession) -> DfResult<Made> {
         let memory = MemoryConsumer::new("session_origins").register(&state.runtime_env().memory_pool);
         let calls = rows(state, &self.calls, &memory).await?;
-        let lost = {
-            let (keys, roles, names) = (texts(&calls, "session_id")?, texts(&calls, "role")?, texts(&calls, "name")?);
-            (0..calls.num_rows()).any(|row| keys.is_null(row) && roles.is_valid(row) && names.is_valid(row))
-        };
-        let uses = match lost {
-            true => Some(rows(state, &self.uses, &memory).await?),
-            false => None,
+        let lost = lost(&calls)?;
+        let uses = match lost.len() {
+            0 => None,
+            1..=SECONDS => Some(rows(state, &made_at(&self.uses, &lost)?, &memory).await?),
+            _ => Some(rows(state, &self.uses, &memory).await?),
         };
         let batch = resolved(&calls, uses.as_ref())?;
         drop((calls, uses));
@@ -165,6 +167,25 @@ fn texts<'b>(batch: &'b RecordBatch, name: &str) -> DfResult<&'b StringArray> {
     Ok(batch.column(batch.schema().index_of(name)?).as_string())
 }
 
+fn times(calls: &RecordBatch) -> DfResult<&TimestampMicrosecondArray> {
+    Ok(calls.column(calls.schema().index_of("eventtime")?).as_primitive())
+}
+
+/// Seconds of calls whose answers were lost, but that can be found by what they asked for.
+fn lost(calls: &RecordBatch) -> DfResult<BTreeSet<i64>> {
+    let (keys, roles, names) = (texts(calls, "session_id")?, texts(calls, "role")?, texts(calls, "name")?);
+    let time = times(calls)?;
+    let lost = (0..calls.num_rows()).filter(|row| keys.is_null(*row) && roles.is_valid(*row) && names.is_valid(*row));
+    Ok(lost.map(|row| time.value(row).div_euclid(1_000_000)).collect())
+}
+
+/// [`USES`] of sessions that were made in these seconds, in either notation of [`instant`].
+fn made_at(uses: &LogicalPlan, seconds: &BTreeSet<i64>) -> DfResult<LogicalPlan> {
+    let times = seconds.iter().filter_map(|second| DateTime::from_timestamp(*second, 0));
+    let texts = times.flat_map(|time| ["%Y-%m-%dT%H:%M:%SZ", BASIC].map(|notation| lit(time.format(notation).to_string())));
+    LogicalPlanBuilder::from(uses.clone()).filter(col("created").in_list(texts.collect(), false))?.build()
+}
+
 fn resolved(calls: &RecordBatch, uses: Option<&RecordBatch>) -> DfResult<RecordBatch> {
     let edges = edges(calls)?;
     let uses = uses.map(self::uses).transpose()?.unwrap_or_default();
@@ -210,7 +231,7 @@ fn edges(calls: &RecordBatch) -> DfResult<Vec<Edge<'_>>> {
     let [key, session, role] = [column("session_id")?, column("principal")?, column("role")?];
     let [name, source, caller] = [column("name")?, column("source_identity")?, column("caller")?];
     let [actor, parent, principal] = [column("actor")?, column("parent_key")?, column("parent_principal")?];
-    let time = calls.column(calls.schema().index_of("eventtime")?).as_primitive::<TimestampMicrosecondType>();
+    let time = times(calls)?;
     let edge = |row: usize| {
         let text = |column: &'_ StringArray| column.is_valid(row);
         Edge {
@@ -246,9 +267,12 @@ fn uses(rows: &RecordBatch) -> DfResult<Vec<Use<'_>>> {
     Ok((0..rows.num_rows()).filter_map(used).collect())
 }
 
+/// Basic notation of ISO 8601.
+const BASIC: &str = "%Y%m%dT%H%M%SZ";
+
 /// `2026-01-31T12:00:00Z`, or in basic notation, `20260131T120000Z`.
 fn instant(text: &str) -> Option<i64> {
     let basic =
-        || NaiveDateTime::parse_from_str(text, "%Y%m%dT%H%M%SZ").ok().map(|time| time.and_utc().timestamp_micros());
+        || NaiveDateTime::parse_from_str(text, BASIC).ok().map(|time| time.and_utc().timestamp_micros());
     DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp_micros()).or_else(basic)
 }

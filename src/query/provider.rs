@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt64Array};
-use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::pruning::PruningStatistics;
@@ -191,16 +191,27 @@ fn resolve(file: &DataFile, schema: &Schema, partition: Option<&FieldRef>) -> Re
     Ok(resolved.with_statistics(Arc::new(statistics(file, schema, partition))))
 }
 
-/// What the log says of a file. Bounds are inexact: Delta may write them shortened or rounded.
+/// What the log says of a file. Bounds are inexact: Delta may write them shortened or rounded. So are the bytes: a join holds
+/// the smaller side in memory, and columns of unknown size would count for nothing.
 fn statistics(file: &DataFile, schema: &Schema, partition: Option<&FieldRef>) -> Statistics {
     let inexact = |value: Option<ScalarValue>| value.map_or(Precision::Absent, Precision::Inexact);
     let in_file = schema.fields().iter().filter(|field| partition.is_none_or(|other| other.name() != field.name()));
     let columns = in_file.map(|field| ColumnStatistics {
         min_value: inexact(bound(&file.min_values[field.name()], field.data_type(), Side::Lower)),
         max_value: inexact(bound(&file.max_values[field.name()], field.data_type(), Side::Upper)),
+        byte_size: rows(file.rows).multiply(&Precision::Inexact(width(field.data_type()))),
         ..ColumnStatistics::new_unknown()
     });
     Statistics { num_rows: rows(file.rows), total_byte_size: Precision::Absent, column_statistics: columns.collect() }
+}
+
+/// Bytes that a value takes in Arrow at least: of a text its view, and not what that points to.
+fn width(of: &DataType) -> usize {
+    match of {
+        DataType::Struct(members) => members.iter().map(|member| width(member.data_type())).sum(),
+        DataType::List(item) => width(item.data_type()),
+        other => other.primitive_width().unwrap_or(size_of::<u128>()),
+    }
 }
 
 fn rows(rows: Option<u64>) -> Precision<usize> {

@@ -38,7 +38,8 @@ WITH updates AS (
 )
 SELECT events.* FROM events LEFT ANTI JOIN superseded ON events.eventid = superseded.eventid";
 
-/// A session that no call in the lake made is at least one call away from whoever is behind it.
+/// A session that no call in the lake made is at least one call away from whoever is behind it. The sessions stand on the
+/// left, which is the side that a join holds in memory where it does not know the smaller one.
 const EVENTS_BY_ACTOR: &str = "\
 SELECT events.*,
        CASE WHEN useridentity.accesskeyid <> '' THEN useridentity.accesskeyid END AS session_id,
@@ -52,7 +53,7 @@ SELECT events.*,
        source_asn(sourceipaddress) AS source_asn,
        source_org(sourceipaddress) AS source_org,
        agent_family(useragent) AS agent_family
-FROM events LEFT JOIN session_origins AS origin ON useridentity.accesskeyid = origin.session_id";
+FROM session_origins AS origin RIGHT JOIN events ON useridentity.accesskeyid = origin.session_id";
 
 /// Grouped twice: first by what hardly varies within a session, which is fast, then into lists. `forwarded`: only services
 /// used the key, on behalf of whoever called them.

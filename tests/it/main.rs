@@ -17,6 +17,7 @@ mod odd_lakes;
 mod publish;
 mod queries;
 mod queue;
+mod repair;
 mod rules;
 mod run;
 mod shell;
