@@ -114,9 +114,6 @@ fn config(options: &QueryOptions) -> SessionConfig {
     let mut config = SessionConfig::new().with_target_partitions(options.threads.max(1)).with_information_schema(true);
     // In the generic dialect `->>` binds looser than `<>`, so `a ->> 'k' <> 'x'` fails.
     config.options_mut().sql_parser.dialect = Dialect::PostgreSQL;
-    // Rows are filtered before their other columns are decoded: most queries want few rows, and most bytes are in the
-    // JSON columns. Measured 2 to 3 times faster there, up to 1.3 (once 1.9) times slower where most rows match.
-    config.options_mut().execution.parquet.pushdown_filters = true;
     config
 }
 

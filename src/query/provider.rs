@@ -30,6 +30,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 
 use super::bounds::{Side, bound, partition_value};
+use super::seek::Sought;
 use super::text::as_view;
 use crate::error::{Error, ErrorKind, Result};
 use crate::table::{DataFile, TableSnapshot};
@@ -135,10 +136,11 @@ impl TableProvider for SnapshotTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let mut files = self.prune(state, filters)?;
-        if let Some(needles) = super::seek::needles(filters) {
-            files = super::seek::seek(state, &self.store, files, needles).await?;
-        }
+        let files = self.prune(state, filters)?;
+        let Sought { files, chosen } = match super::seek::needles(filters) {
+            Some(needles) => super::seek::seek(state, &self.store, files, needles).await?,
+            None => Sought { files, chosen: false },
+        };
         tracing::debug!(files = files.len(), of = self.files.len(), "files to read");
         if files.is_empty() {
             let schema = datafusion::common::project_schema(&self.schema, projection)?;
@@ -152,7 +154,12 @@ impl TableProvider for SnapshotTable {
             .with_limit(limit)
             .build();
         // The format adds the session's Parquet options and its cache of footers.
-        let format = ParquetFormat::default().with_options(state.table_options().parquet.clone());
+        let mut options = state.table_options().parquet.clone();
+        // Rows are filtered before their other columns are decoded: most queries want few rows, and most bytes are in the JSON
+        // columns. Measured 2 to 3 times faster there, up to 1.3 (once 1.9) times slower where most rows match. Rows that are
+        // chosen already are filtered after it: to read a column of theirs twice took longer than all the others.
+        options.global.pushdown_filters = !chosen;
+        let format = ParquetFormat::default().with_options(options);
         format.create_physical_plan(state, config).await
     }
 
@@ -192,17 +199,21 @@ fn resolve(file: &DataFile, schema: &Schema, partition: Option<&FieldRef>) -> Re
 }
 
 /// What the log says of a file. Bounds are inexact: Delta may write them shortened or rounded. So are the bytes: a join holds
-/// the smaller side in memory, and columns of unknown size would count for nothing.
+/// the smaller side in memory, and rows of unknown size would be taken for small ones.
 fn statistics(file: &DataFile, schema: &Schema, partition: Option<&FieldRef>) -> Statistics {
     let inexact = |value: Option<ScalarValue>| value.map_or(Precision::Absent, Precision::Inexact);
     let in_file = schema.fields().iter().filter(|field| partition.is_none_or(|other| other.name() != field.name()));
     let columns = in_file.map(|field| ColumnStatistics {
         min_value: inexact(bound(&file.min_values[field.name()], field.data_type(), Side::Lower)),
         max_value: inexact(bound(&file.max_values[field.name()], field.data_type(), Side::Upper)),
-        byte_size: rows(file.rows).multiply(&Precision::Inexact(width(field.data_type()))),
         ..ColumnStatistics::new_unknown()
     });
-    Statistics { num_rows: rows(file.rows), total_byte_size: Precision::Absent, column_statistics: columns.collect() }
+    let bytes = schema.fields().iter().map(|field| width(field.data_type())).sum();
+    Statistics {
+        num_rows: rows(file.rows),
+        total_byte_size: rows(file.rows).multiply(&Precision::Inexact(bytes)),
+        column_statistics: columns.collect(),
+    }
 }
 
 /// Bytes that a value takes in Arrow at least: of a text its view, and not what that points to.

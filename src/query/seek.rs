@@ -99,13 +99,21 @@ fn names(expr: &Expr, path: &mut Vec<String>) -> Option<()> {
     Some(())
 }
 
-/// The files that may have one of the values, each with the rows that do.
+/// What was found.
+pub(super) struct Sought {
+    /// The files that may have one of the values, each with the rows that do.
+    pub(super) files: Vec<PartitionedFile>,
+    /// Whether the rows of all of them are chosen: none has to be read in full to know.
+    pub(super) chosen: bool,
+}
+
+/// Finds the files that may have one of the values.
 pub(super) async fn seek(
     state: &dyn Session,
     store: &ObjectStoreUrl,
     files: Vec<PartitionedFile>,
     needles: Vec<Needle>,
-) -> DfResult<Vec<PartitionedFile>> {
+) -> DfResult<Sought> {
     let store = state.runtime_env().object_store(store)?;
     let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
     let needles = Arc::new(needles);
@@ -121,14 +129,16 @@ pub(super) async fn seek(
                 groups.push(look(store.as_ref(), &file, group, &needles).await?);
             }
             let any = groups.iter().any(RowGroupAccess::should_scan);
+            let chosen = !groups.contains(&RowGroupAccess::Scan);
             Ok::<_, datafusion::error::DataFusionError>(
-                any.then(|| file.with_extension(ParquetAccessPlan::new(groups))),
+                any.then(|| (file.with_extension(ParquetAccessPlan::new(groups)), chosen)),
             )
         });
         async move { task.await.map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))? }
     });
-    let found: Vec<Option<PartitionedFile>> = found.buffered(AT_ONCE).try_collect().await?;
-    Ok(found.into_iter().flatten().collect())
+    let found: Vec<Option<(PartitionedFile, bool)>> = found.buffered(AT_ONCE).try_collect().await?;
+    let (files, chosen): (Vec<_>, Vec<bool>) = found.into_iter().flatten().unzip();
+    Ok(Sought { files, chosen: chosen.into_iter().all(|chosen| chosen) })
 }
 
 /// Which rows of a group have one of the needles.
