@@ -210,7 +210,10 @@ pub fn print_repaired(report: &RepairReport, depth: Depth, out: &mut dyn Write) 
     }
     if let Some(first) = report.read_again_from {
         let (verb, objects) = (if report.dry_run { "would forget" } else { "forgot    " }, report.objects);
-        writeln!(out, "{verb} {objects} objects from {first} on: `trailhound ingest` reads them again, and drops what is there")?;
+        writeln!(
+            out,
+            "{verb} {objects} objects from {first} on: `trailhound ingest` reads them again, and drops what is there"
+        )?;
     }
     Ok(())
 }

@@ -23,7 +23,8 @@ use crate::schema::Table;
 use crate::table::{DataFile, TableSnapshot};
 
 /// What helps where a file is damaged.
-const REPAIR: &str = "the file is damaged: `trailhound lake repair` takes it out, and the next ingest reads its events again";
+const REPAIR: &str =
+    "the file is damaged: `trailhound lake repair` takes it out, and the next ingest reads its events again";
 
 /// Rows read at a time.
 const BATCH_ROWS: usize = 16 * 1024;

@@ -182,7 +182,8 @@ fn lost(calls: &RecordBatch) -> DfResult<BTreeSet<i64>> {
 /// [`USES`] of sessions that were made in these seconds, in either notation of [`instant`].
 fn made_at(uses: &LogicalPlan, seconds: &BTreeSet<i64>) -> DfResult<LogicalPlan> {
     let times = seconds.iter().filter_map(|second| DateTime::from_timestamp(*second, 0));
-    let texts = times.flat_map(|time| ["%Y-%m-%dT%H:%M:%SZ", BASIC].map(|notation| lit(time.format(notation).to_string())));
+    let texts =
+        times.flat_map(|time| ["%Y-%m-%dT%H:%M:%SZ", BASIC].map(|notation| lit(time.format(notation).to_string())));
     LogicalPlanBuilder::from(uses.clone()).filter(col("created").in_list(texts.collect(), false))?.build()
 }
 
@@ -272,7 +273,6 @@ const BASIC: &str = "%Y%m%dT%H%M%SZ";
 
 /// `2026-01-31T12:00:00Z`, or in basic notation, `20260131T120000Z`.
 fn instant(text: &str) -> Option<i64> {
-    let basic =
-        || NaiveDateTime::parse_from_str(text, BASIC).ok().map(|time| time.and_utc().timestamp_micros());
+    let basic = || NaiveDateTime::parse_from_str(text, BASIC).ok().map(|time| time.and_utc().timestamp_micros());
     DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp_micros()).or_else(basic)
 }

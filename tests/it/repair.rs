@@ -19,7 +19,8 @@ fn filled() -> World {
 }
 
 fn files(world: &World, table: &Table) -> Vec<PathBuf> {
-    let folders = std::fs::read_dir(world.lake().join(table.name)).expect("a table").map(|entry| entry.expect("an entry").path());
+    let folders =
+        std::fs::read_dir(world.lake().join(table.name)).expect("a table").map(|entry| entry.expect("an entry").path());
     let days = folders.filter(|path| path.is_dir() && !path.ends_with("_delta_log"));
     let mut files: Vec<PathBuf> = days
         .flat_map(|day| std::fs::read_dir(day).expect("a day").map(|entry| entry.expect("an entry").path()))
@@ -63,7 +64,11 @@ fn what_lost_and_cut_files_held_is_read_again() {
     assert!(told.stderr.contains("trailhound lake repair"), "{}", told.stderr);
     let told = repair(&world, &["--dry-run"]).expect(2);
     assert!(told.stdout.contains("2 damaged"), "{}", told.stdout);
-    assert!(told.stdout.contains("it is gone") && told.stdout.contains("it has 3000 bytes instead of"), "{}", told.stdout);
+    assert!(
+        told.stdout.contains("it is gone") && told.stdout.contains("it has 3000 bytes instead of"),
+        "{}",
+        told.stdout
+    );
     repair(&world, &[]).expect(0);
     let report = world.report();
     assert_eq!(report["damaged"].as_array().map(Vec::len), Some(2), "{report}");

@@ -220,15 +220,16 @@ fn parquet(error: &ParquetError) -> Error {
 const STORE: &str = "Object Store error: ";
 
 /// What helps where a file of the lake is damaged.
-const REPAIR: &str = "the file is damaged: `trailhound lake repair` takes it out, and the next ingest reads its events again";
+const REPAIR: &str =
+    "the file is damaged: `trailhound lake repair` takes it out, and the next ingest reads its events again";
 
 fn broken_file(error: &impl ToString) -> Error {
-    Error::new(ErrorKind::BadInput, format!("cannot read a file of the lake: {}", error.to_string()))
-        .hint(REPAIR)
+    Error::new(ErrorKind::BadInput, format!("cannot read a file of the lake: {}", error.to_string())).hint(REPAIR)
 }
 
 /// How stores say that a file is shorter than the lake's log has it.
-const BEYOND: [&str; 4] = ["Out of range of file", "Requested range was invalid", "InvalidRange", "416 Range Not Satisfiable"];
+const BEYOND: [&str; 4] =
+    ["Out of range of file", "Requested range was invalid", "InvalidRange", "416 Range Not Satisfiable"];
 
 fn store(error: &object_store::Error) -> Error {
     store_said(&error.to_string())
@@ -237,7 +238,10 @@ fn store(error: &object_store::Error) -> Error {
 /// Sorts a store's error by its words, which are the same whether or not the error itself has come through.
 fn store_said(text: &str) -> Error {
     let (kind, hint) = if text.starts_with("Object at location") && text.contains(" not found") {
-        (ErrorKind::Conflict, "the lake changed under the query: run it again; a file that stays lost: `trailhound lake repair`")
+        (
+            ErrorKind::Conflict,
+            "the lake changed under the query: run it again; a file that stays lost: `trailhound lake repair`",
+        )
     } else if BEYOND.iter().any(|words| text.contains(words)) {
         (ErrorKind::BadInput, REPAIR)
     } else if text.contains("lacked the necessary privileges") || text.contains("lacked valid authentication") {
