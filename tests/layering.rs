@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, u8)] = &[
     ("detect/mod", 3),
     ("detect/baseline", 3),
+    ("detect/day", 3),
+    ("detect/day_set", 1),
     ("detect/hits", 3),
     ("detect/store", 3),
     ("detect/walk", 3),

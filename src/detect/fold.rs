@@ -1,24 +1,19 @@
 //! A day's calls -> cells.
 //!
-//! Owns: which calls are alike. Refuses: reading them from anywhere; they come as batches of `sql/calls.sql`.
+//! Owns: which calls are alike. Refuses: reading them from anywhere; they come as columns.
 //! Invariant: the cells and their order depend on the set of calls only, not on how batches arrive. What is held is bounded by
 //! the cells and by the distinct texts of the day.
 
-use std::cmp::Ordering;
-
-use arrow::array::{Array, AsArray, RecordBatch, StringViewArray};
-use arrow::datatypes::DataType;
 use chrono::{DateTime, Timelike, Utc};
 
 use super::cell::Cell;
+use super::columns::{Columns, filled, text};
 use super::effect::{self, SEPARATOR};
 use super::feature::{self, ActorKind, NONE, view};
-use super::names::{Map, Names};
-use super::place::Places;
-use super::rows::{Numbers, column};
+use super::names::{Map, Name, Names};
+use super::place::{Place, Places};
 use crate::agent;
 use crate::batch::dictionary::Dictionary;
-use crate::error::Result;
 
 /// What calls of one cell have in common, as codes: actor, key, account, API, region, address, agent, outcome, resource,
 /// consequences.
@@ -67,53 +62,24 @@ pub struct Fold {
     agents: Dictionary,
 }
 
-/// A batch's columns.
-struct Columns {
-    actor: StringViewArray,
-    key: StringViewArray,
-    account: StringViewArray,
-    source: StringViewArray,
-    operation: StringViewArray,
-    region: StringViewArray,
-    address: StringViewArray,
-    agent: StringViewArray,
-    outcome: StringViewArray,
-    parameters: StringViewArray,
-    additional: StringViewArray,
-    readonly: Numbers,
-    time: Numbers,
-}
-
 /// What was read from the parameters of a batch's calls, by API, caller, whether they write, and the places of the texts: cells
 /// of one entry of a file's dictionary are one place.
-type Reading = Map<(u32, [u32; 2], bool, u128, u128), (u32, u32)>;
+pub type Reading = Map<(u32, [u32; 2], bool, u128, u128), (u32, u32)>;
 
 impl Fold {
-    /// Adds a batch of calls.
-    ///
-    /// # Errors
-    /// `Internal` where the query gave other columns.
-    pub fn add(&mut self, batch: &RecordBatch) -> Result<()> {
-        let columns = Columns::of(batch)?;
-        let mut reading = Reading::default();
-        for row in 0..batch.num_rows() {
-            self.call(&columns, row, &mut reading);
-        }
-        Ok(())
-    }
-
-    fn call(&mut self, columns: &Columns, row: usize, reading: &mut Reading) {
-        let Some(actor) = self.actor(text(&columns.actor, row).unwrap_or_default()) else { return };
+    /// Adds an event, if it is a call of an actor; `reading` is its batch's.
+    pub fn add(&mut self, columns: &Columns, row: usize, reading: &mut Reading) {
+        let Some(actor) = columns.actor(row).and_then(|actor| self.actor(actor)) else { return };
         let mut parts = [0; PARTS];
         parts[ACTOR] = actor;
-        for (part, column, absent) in [
-            (KEY, &columns.key, ""),
-            (ACCOUNT, &columns.account, NONE),
-            (REGION, &columns.region, NONE),
-            (ADDRESS, &columns.address, NONE),
-            (OUTCOME, &columns.outcome, "success"),
+        for (part, value) in [
+            (KEY, columns.key(row)),
+            (ACCOUNT, columns.account(row)),
+            (REGION, text(&columns.region, row).unwrap_or(NONE)),
+            (ADDRESS, columns.address(row)),
+            (OUTCOME, columns.outcome(row)),
         ] {
-            parts[part] = self.parts[part].intern(text(column, row).unwrap_or(absent).as_bytes());
+            parts[part] = self.parts[part].intern(value.as_bytes());
         }
         parts[API] = self.api(filled(&columns.source, row), filled(&columns.operation, row));
         parts[AGENT] = self.agent(filled(&columns.agent, row));
@@ -193,124 +159,103 @@ impl Fold {
     /// The cells in the order of their first call, then of all their members.
     pub fn cells(self, names: &mut Names, places: &mut Places) -> Vec<Cell> {
         let Self { parts, cells, .. } = self;
+        let ranks = parts.each_ref().map(ranks);
         let mut sorted: Vec<(Alike, Calls)> = cells.into_iter().collect();
-        let texts = |a: &Alike, b: &Alike| {
-            let one = |part: usize| parts[part].get(a.parts[part]).cmp(parts[part].get(b.parts[part]));
-            (0..PARTS).map(one).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        let key = |(alike, calls): &(Alike, Calls)| {
+            let texts: [u32; PARTS] = std::array::from_fn(|part| ranks[part][alike.parts[part] as usize]);
+            (calls.first, texts, alike.writes, calls.last)
         };
-        sorted.sort_unstable_by(|(a, one), (b, other)| {
-            let order = one.first.cmp(&other.first).then_with(|| texts(a, b));
-            order.then_with(|| a.writes.cmp(&b.writes)).then_with(|| one.last.cmp(&other.last))
-        });
-        let of =
-            |alike: &Alike, part: usize| std::str::from_utf8(parts[part].get(alike.parts[part])).unwrap_or_default();
-        sorted.iter().map(|(alike, calls)| cell(alike, calls, &|part| of(alike, part), names, places)).collect()
+        sorted.sort_by_cached_key(key);
+        let named = Named::of(&parts, names, places);
+        sorted.iter().map(|(alike, calls)| named.cell(alike, calls)).collect()
     }
 }
 
-fn cell<'t>(
-    alike: &Alike,
-    calls: &Calls,
-    text: &dyn Fn(usize) -> &'t str,
-    names: &mut Names,
-    places: &mut Places,
-) -> Cell {
-    let prefix = names.of(&feature::network(text(ADDRESS)));
-    let some = |text: &str, names: &mut Names| (!text.is_empty() && text != NONE).then(|| names.of(text));
-    let instant = |micros| DateTime::<Utc>::from_timestamp_micros(micros).unwrap_or_default();
-    Cell {
-        actor: names.of(text(ACTOR)),
-        profile: names.of(&feature::profile(text(ACTOR))),
-        peer: names.of(&feature::peer(text(ACTOR))),
-        key: names.of(text(KEY)),
-        account: names.of(text(ACCOUNT)),
-        api: names.of(text(API)),
-        region: names.of(text(REGION)),
-        address: names.of(text(ADDRESS)),
-        prefix,
-        place: places.of(prefix, names),
-        agent: names.of(text(AGENT)),
-        outcome: names.of(text(OUTCOME)),
-        resource: some(text(RESOURCE), names),
-        effects: text(EFFECTS).split(SEPARATOR).filter_map(|effect| some(effect, names)).collect(),
-        writes: alike.writes,
-        first: instant(calls.first),
-        last: instant(calls.last),
-        calls: calls.calls,
+/// The place of each value in the order of the values.
+fn ranks(values: &Dictionary) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..values.len() as u32).collect();
+    order.sort_unstable_by(|a, b| values.get(*a).cmp(values.get(*b)));
+    let mut ranks = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(rank, code)| ranks[*code as usize] = rank as u32);
+    ranks
+}
+
+/// What each value of a day means, by its code: looked up once, not once a cell.
+struct Named {
+    names: [Vec<Name>; PARTS],
+    profiles: Vec<Name>,
+    peers: Vec<Name>,
+    prefixes: Vec<Name>,
+    places: Vec<Place>,
+    effects: Vec<Vec<Name>>,
+    /// The name of a resource that there is none of, and of the empty text.
+    absent: [Name; 2],
+}
+
+impl Named {
+    fn of(parts: &[Dictionary; PARTS], names: &mut Names, places: &mut Places) -> Self {
+        let texts = |part: usize| {
+            (0..parts[part].len() as u32)
+                .map(move |code| std::str::from_utf8(parts[part].get(code)).unwrap_or_default())
+        };
+        let mut named =
+            |texts: &mut dyn Iterator<Item = String>| texts.map(|text| names.of(&text)).collect::<Vec<Name>>();
+        let profiles = named(&mut texts(ACTOR).map(feature::profile));
+        let peers = named(&mut texts(ACTOR).map(feature::peer));
+        let prefixes = named(&mut texts(ADDRESS).map(feature::network));
+        let of_effects =
+            |text: &str| text.split(SEPARATOR).filter(|one| !is_absent(one)).map(str::to_owned).collect::<Vec<_>>();
+        let effects = texts(EFFECTS).map(|text| named(&mut of_effects(text).into_iter())).collect();
+        let absent = [NONE, ""].map(|text| names.of(text));
+        let parts = std::array::from_fn(|part| texts(part).map(|text| names.of(text)).collect());
+        let places = prefixes.iter().map(|prefix| places.of(*prefix, names)).collect();
+        Self { names: parts, profiles, peers, prefixes, places, effects, absent }
+    }
+
+    fn cell(&self, alike: &Alike, calls: &Calls) -> Cell {
+        let code = |part: usize| alike.parts[part] as usize;
+        let name = |part: usize| self.names[part][code(part)];
+        let instant = |micros| DateTime::<Utc>::from_timestamp_micros(micros).unwrap_or_default();
+        Cell {
+            actor: name(ACTOR),
+            profile: self.profiles[code(ACTOR)],
+            peer: self.peers[code(ACTOR)],
+            key: name(KEY),
+            account: name(ACCOUNT),
+            api: name(API),
+            region: name(REGION),
+            address: name(ADDRESS),
+            prefix: self.prefixes[code(ADDRESS)],
+            place: self.places[code(ADDRESS)],
+            agent: name(AGENT),
+            outcome: name(OUTCOME),
+            resource: Some(name(RESOURCE)).filter(|name| !self.absent.contains(name)),
+            effects: self.effects[code(EFFECTS)].clone(),
+            writes: alike.writes,
+            first: instant(calls.first),
+            last: instant(calls.last),
+            calls: calls.calls,
+        }
     }
 }
 
-impl Columns {
-    fn of(batch: &RecordBatch) -> Result<Self> {
-        let view = |name| views(batch, name);
-        Ok(Self {
-            actor: view("actor")?,
-            key: view("access_key")?,
-            account: view("account")?,
-            source: view("source")?,
-            operation: view("operation")?,
-            region: view("region")?,
-            address: view("address")?,
-            agent: view("agent")?,
-            outcome: view("outcome")?,
-            parameters: view("parameters")?,
-            additional: view("additional")?,
-            readonly: Numbers::of(batch, "readonly")?,
-            time: Numbers::of_instants(batch, "eventtime")?,
-        })
-    }
-}
-
-/// A column of text as views, which costs nothing where it is one already.
-fn views(batch: &RecordBatch, name: &str) -> Result<StringViewArray> {
-    Ok(column(batch, name, &DataType::Utf8View)?.as_string_view().clone())
-}
-
-fn text(column: &StringViewArray, row: usize) -> Option<&str> {
-    (!column.is_null(row)).then(|| column.value(row))
-}
-
-/// A text that there is none of where it is empty.
-fn filled(column: &StringViewArray, row: usize) -> &str {
-    text(column, row).filter(|text| !text.is_empty()).unwrap_or(NONE)
+fn is_absent(text: &str) -> bool {
+    text.is_empty() || text == NONE
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::{ArrayRef, BooleanArray, StringArray, TimestampMicrosecondArray};
-
+    use super::super::columns::batch;
     use super::*;
 
-    /// Calls of a user: (operation, parameters, second of the day).
-    fn batch(calls: &[(&str, Option<&str>, i64)]) -> RecordBatch {
-        let same = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text; calls.len()])) };
-        let none: ArrayRef = Arc::new(StringArray::from(vec![None::<&str>; calls.len()]));
-        let operations: ArrayRef = Arc::new(calls.iter().map(|call| Some(call.0)).collect::<StringArray>());
-        let parameters: ArrayRef = Arc::new(calls.iter().map(|call| call.1).collect::<StringArray>());
-        let times = TimestampMicrosecondArray::from_iter_values(calls.iter().map(|call| call.2 * 1_000_000));
-        let columns: Vec<(&str, ArrayRef)> = vec![
-            ("actor", same("arn:aws:iam::111111111111:user/ana")),
-            ("access_key", Arc::clone(&none)),
-            ("account", same("111111111111")),
-            ("source", same("s3.amazonaws.com")),
-            ("operation", operations),
-            ("region", Arc::clone(&none)),
-            ("address", same("198.51.100.7")),
-            ("agent", same("aws-cli/2.15")),
-            ("outcome", Arc::clone(&none)),
-            ("parameters", parameters),
-            ("additional", none),
-            ("readonly", Arc::new(BooleanArray::from(vec![true; calls.len()]))),
-            ("eventtime", Arc::new(times.with_timezone("UTC"))),
-        ];
-        RecordBatch::try_from_iter(columns).unwrap()
-    }
+    type Call<'a> = (&'a str, Option<&'a str>, i64);
 
-    fn cells(batches: &[RecordBatch]) -> Vec<(String, String, i64, i64, i64)> {
+    fn cells(batches: &[&[Call<'_>]]) -> Vec<(String, String, i64, i64, i64)> {
         let (mut names, mut fold) = (Names::default(), Fold::default());
-        batches.iter().for_each(|batch| fold.add(batch).unwrap());
+        for calls in batches {
+            let (columns, mut reading) = (Columns::of(&batch(calls, &[])).unwrap(), Reading::default());
+            columns.rows().for_each(|row| fold.add(&columns, row, &mut reading));
+        }
         let cells = fold.cells(&mut names, &mut Places::default());
         let text = |cell: &Cell| {
             let resource = cell.resource.map(|name| names.text(name).to_owned()).unwrap_or_default();
@@ -333,9 +278,9 @@ mod tests {
             ("s3:GetObject".to_owned(), "s3/logs".to_owned(), 60, 90, 2),
             ("s3:GetObject".to_owned(), "s3/logs".to_owned(), 7100, 7100, 1),
         ];
-        assert_eq!(cells(&[batch(&all)]), expected);
+        assert_eq!(cells(&[&all]), expected);
         let (early, late) = all.split_at(2);
-        assert_eq!(cells(&[batch(late), batch(early)]), expected);
+        assert_eq!(cells(&[late, early]), expected);
     }
 
     #[test]

@@ -1,111 +1,200 @@
 //! What the rules name in a window.
 //!
-//! Owns: which queries are asked. The rules that look at more than one event are asked in two steps, as on most days the first
-//! one tells that there is nothing to ask.
+//! Owns: the rules that look at more than one event. They compare the day with the networks that the memory has of a person or
+//! a role.
 //! Refuses: what a hit is worth.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
-use chrono::Days;
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray, TimestampMicrosecondArray};
 
-use super::feature::Feature;
-use super::memory::Memory;
+use super::day::{DayEvents, Named};
+use super::feature;
+use super::instance::Use;
 use super::names::Names;
 use super::rows::{Numbers, Texts};
-use super::rule::{self, Hits, RuleHit};
-use super::workspace::{QUARTER, Window, Workspace, in_window};
+use super::rule::{Hits, RuleHit};
+use super::sign_in::{SIGN_IN, SignIn, TWO_PLACES, in_two_places};
+use super::walk::Walk;
+use super::workspace::{Window, in_window};
 use crate::error::Result;
+use crate::network::SourceKind;
 use crate::query::collect;
 
-impl Workspace {
-    /// Rules hit in a window, by profile; `memory` is of the days before it.
+impl Walk<'_> {
+    /// Rules hit in a window, by profile; the memory is of the days before it.
     ///
     /// # Errors
     /// Whatever reading the lake gives.
-    pub async fn rules(&self, window: Window, names: &mut Names, memory: &Memory) -> Result<Hits> {
+    pub async fn rules(&mut self, window: Window, events: &DayEvents) -> Result<Hits> {
         let mut hits = Hits::new();
-        self.ask(&rule::query(), window, names, &mut hits).await?;
-        if self.is_anybody_in_two_countries(window).await? {
-            self.ask(include_str!("sql/two_places.sql"), window, names, &mut hits).await?;
-        }
-        if self.is_any_instance_elsewhere(window, names, memory).await? {
-            let knows_aws = if self.knows_aws { "true" } else { "false" };
-            let sql = include_str!("sql/moved_credentials.sql").replace("{knows_aws}", knows_aws);
-            self.ask(&sql, window, names, &mut hits).await?;
-        }
+        add(&events.named, &mut self.names, &mut hits);
+        add(&self.two_places(window, &events.sign_ins).await?, &mut self.names, &mut hits);
+        add(&self.moved(window, events).await?, &mut self.names, &mut hits);
         Ok(hits)
     }
 
-    async fn ask(&self, sql: &str, window: Window, names: &mut Names, hits: &mut Hits) -> Result<()> {
-        for batch in collect(&self.ctx, &in_window(sql, window)).await? {
-            read_hits(&batch, names, hits)?;
+    /// Sign-ins from two countries at about the same time.
+    async fn two_places(&mut self, window: Window, today: &[SignIn]) -> Result<Named> {
+        let mut named = Named::default();
+        let before = self.sign_ins_before(window).await?;
+        let country = |address: &str| Some(self.networks.look_up(address, None).country?.as_str().to_owned());
+        let is_known = |profile: &str, country: &str| self.days_in(profile, country, window) > 1;
+        for one in in_two_places(&before, today, &country, &is_known) {
+            let row = [&one.profile, TWO_PLACES, SIGN_IN, &one.key, &one.account, &one.address, "success"];
+            *named.of(row, || 0) += 1;
         }
-        Ok(())
+        self.sign_ins = Some((window.date, today.to_vec()));
+        Ok(named)
     }
 
-    /// Prepares `sign_ins` and `asked` where a person signed in from more than one country.
-    async fn is_anybody_in_two_countries(&self, window: Window) -> Result<bool> {
-        let batches = collect(&self.ctx, &in_window(include_str!("sql/sign_ins.sql"), window)).await?;
-        let mut countries: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for batch in &batches {
-            let (profile, country) = (Texts::of(batch, "profile")?, Texts::of(batch, "country")?);
-            for row in 0..batch.num_rows() {
-                countries.entry(profile.at(row).to_owned()).or_default().insert(country.at(row).to_owned());
-            }
+    /// Sign-ins of the day before: those of the window before, or read.
+    async fn sign_ins_before(&mut self, window: Window) -> Result<Vec<SignIn>> {
+        let before = window.date.pred_opt().filter(|date| self.dates.contains_key(date));
+        let Some(before) = before else { return Ok(Vec::new()) };
+        match self.sign_ins.take() {
+            Some((date, sign_ins)) if date == before => Ok(sign_ins),
+            _ => self.workspace.sign_ins(Window { date: before, ..window }).await,
         }
-        countries.retain(|_, countries| countries.len() > 1);
-        self.prepare("sign_ins", batches, countries.keys())
     }
 
-    /// Prepares `uses` and `asked` where an instance's credentials were used in a network that its role is not known from.
-    async fn is_any_instance_elsewhere(&self, window: Window, names: &Names, memory: &Memory) -> Result<bool> {
-        let batches = collect(&self.ctx, &in_window(include_str!("sql/uses.sql"), window)).await?;
-        let since = window.date.checked_sub_days(Days::new(QUARTER));
-        let is_known = |profile: &str, network: &str| {
-            let (profile, network) = (names.find(profile), names.find(network));
-            let used =
-                profile.zip(network).and_then(|(profile, network)| memory.last_used(profile, Feature::Prefix, network));
-            used.is_some_and(|used| Some(used) >= since)
+    /// Days of the past quarter on which a person called from a country.
+    fn days_in(&self, profile: &str, country: &str, window: Window) -> u32 {
+        let days = self.known_networks(profile, window).filter(|(network, _)| {
+            self.networks.look_up(host(network), None).country.is_some_and(|known| known.as_str() == country)
+        });
+        days.fold(0, |all, (_, days)| all | days).count_ones()
+    }
+
+    /// The networks that an actor called from in the past quarter, with the days as bits.
+    fn known_networks(&self, profile: &str, window: Window) -> impl Iterator<Item = (&str, u128)> {
+        let profile = self.names.find(profile).into_iter();
+        let networks = profile.flat_map(move |profile| self.memory.networks(profile, window.date));
+        networks.map(|(network, days)| (self.names.text(network), days))
+    }
+
+    /// Credentials of instances that came from where they do not belong: asked where a role came from where it is not known.
+    async fn moved(&self, window: Window, events: &DayEvents) -> Result<Named> {
+        let mut named = Named::default();
+        let uses: Vec<Used> =
+            events.uses.sorted().into_iter().filter_map(|(one, calls)| self.used(one, *calls)).collect();
+        let mut known: BTreeMap<&str, BTreeMap<&str, u128>> = BTreeMap::new();
+        for one in &uses {
+            let networks = || self.known_networks(&one.profile, window).collect();
+            known.entry(&one.profile).or_insert_with(networks);
+        }
+        let is_strange = |one: &&Used| !known[one.profile.as_str()].contains_key(one.network.as_str());
+        let strangers: BTreeSet<&str> = uses.iter().filter(is_strange).map(|one| one.profile.as_str()).collect();
+        if strangers.is_empty() {
+            return Ok(named);
+        }
+        known.retain(|profile, _| strangers.contains(profile));
+        self.prepare(&uses, &known)?;
+        let knows_aws = if self.networks.knows_aws() { "true" } else { "false" };
+        let sql = include_str!("sql/moved_credentials.sql").replace("{knows_aws}", knows_aws);
+        for batch in collect(&self.workspace.ctx, &in_window(&sql, window)).await? {
+            let text = |name| Texts::of(&batch, name);
+            let columns = ["profile", "rules", "api", "access_key", "account", "address", "outcome"];
+            let [profile, rules, api, key, account, address, outcome] = columns.map(text);
+            let texts = [profile?, rules?, api?, key?, account?, address?, outcome?];
+            let calls = Numbers::of(&batch, "calls")?;
+            (0..batch.num_rows()).for_each(|row| {
+                *named.of(texts.each_ref().map(|texts| texts.at(row)), || 0) += calls.at(row);
+            });
+        }
+        Ok(named)
+    }
+
+    /// A use with what its texts mean; `None` where it is no call over a network.
+    fn used<'u>(&self, texts: Use<'u>, (first, calls): (i64, i64)) -> Option<Used<'u>> {
+        let [actor, _, home, _, source, operation, _, address, endpoint, endpoint_account, _] = texts;
+        let kind =
+            self.networks.look_up(address, some(endpoint)).kind.filter(|kind| *kind != SourceKind::AwsService)?;
+        Some(Used {
+            texts,
+            profile: feature::profile(actor),
+            api: feature::api(source, operation),
+            network: feature::network(address),
+            kind,
+            foreign_endpoint: !endpoint_account.is_empty() && !home.is_empty() && endpoint_account != home,
+            first,
+            calls,
+        })
+    }
+
+    /// Puts uses, the roles in question and what is known of them beside the lake's tables.
+    fn prepare(&self, uses: &[Used<'_>], known: &BTreeMap<&str, BTreeMap<&str, u128>>) -> Result<()> {
+        let text = |of: &dyn Fn(&Used<'_>) -> Option<String>| -> ArrayRef {
+            Arc::new(uses.iter().map(of).collect::<StringArray>())
         };
-        let mut strangers: BTreeSet<String> = BTreeSet::new();
-        for batch in &batches {
-            let (profile, network) = (Texts::of(batch, "profile")?, Texts::of(batch, "network")?);
-            let strange = (0..batch.num_rows()).filter(|&row| !is_known(profile.at(row), network.at(row)));
-            strangers.extend(strange.map(|row| profile.at(row).to_owned()));
-        }
-        self.prepare("uses", batches, strangers.iter())
+        let part = |at: usize| text(&|one| Some(one.texts[at].to_owned()));
+        let known_part = |at: usize| text(&|one| some(one.texts[at]).map(str::to_owned));
+        let first = TimestampMicrosecondArray::from_iter_values(uses.iter().map(|one| one.first)).with_timezone("UTC");
+        let columns: [(&str, ArrayRef); 13] = [
+            ("profile", text(&|one| Some(one.profile.clone()))),
+            ("instance", known_part(1)),
+            ("home", known_part(2)),
+            ("access_key", part(3)),
+            ("api", text(&|one| Some(one.api.clone()))),
+            ("account", part(6)),
+            ("address", part(7)),
+            ("network", text(&|one| Some(one.network.clone()))),
+            ("kind", text(&|one| Some(one.kind.as_str().to_owned()))),
+            ("foreign_endpoint", Arc::new(uses.iter().map(|one| Some(one.foreign_endpoint)).collect::<BooleanArray>())),
+            ("outcome", part(10)),
+            ("first_time", Arc::new(first)),
+            ("calls", Arc::new(Int64Array::from_iter_values(uses.iter().map(|one| one.calls)))),
+        ];
+        self.workspace.table("uses", &columns)?;
+        let texts =
+            |texts: &mut dyn Iterator<Item = &str>| -> ArrayRef { Arc::new(StringArray::from_iter_values(texts)) };
+        let pairs =
+            || known.iter().flat_map(|(profile, networks)| networks.keys().map(move |network| (*profile, *network)));
+        self.workspace.table("asked", &[("profile", texts(&mut known.keys().copied()))])?;
+        let networks = texts(&mut pairs().map(|(_, network)| network));
+        self.workspace
+            .table("known", &[("profile", texts(&mut pairs().map(|(profile, _)| profile))), ("network", networks)])?;
+        let mut indoors = known.iter().filter(|(_, networks)| self.is_indoors(networks)).map(|(profile, _)| *profile);
+        self.workspace.table("indoors", &[("profile", texts(&mut indoors))])
     }
 
-    /// Puts rows and the profiles in question beside the lake's tables, where there are any.
-    fn prepare<'p>(
-        &self,
-        name: &str,
-        batches: Vec<RecordBatch>,
-        profiles: impl Iterator<Item = &'p String>,
-    ) -> Result<bool> {
-        let profiles = StringArray::from_iter_values(profiles);
-        let Some(schema) = batches.first().map(RecordBatch::schema).filter(|_| !profiles.is_empty()) else {
-            return Ok(false);
-        };
-        let profiles: ArrayRef = Arc::new(profiles);
-        self.table("asked", &[("profile", profiles)])?;
-        self.batches(name, schema, batches)?;
-        Ok(true)
+    /// Whether networks are those of somebody who is known, and has called from private ones only.
+    fn is_indoors(&self, networks: &BTreeMap<&str, u128>) -> bool {
+        let days = networks.values().fold(0, |all, days| all | days).count_ones();
+        let kind = |network: &&str| self.networks.look_up(host(network), None).kind;
+        days > 2
+            && !networks.keys().filter_map(kind).any(|kind| matches!(kind, SourceKind::Internet | SourceKind::AwsIp))
     }
 }
 
-fn read_hits(batch: &RecordBatch, names: &mut Names, hits: &mut Hits) -> Result<()> {
-    let text = |name| Texts::of(batch, name);
-    let (profile, rules, api, key) = (text("profile")?, text("rules")?, text("api")?, text("access_key")?);
-    let (account, address, outcome) = (text("account")?, text("address")?, text("outcome")?);
-    let calls = Numbers::of(batch, "calls")?;
-    for row in 0..batch.num_rows() {
-        let parts = [api.at(row), key.at(row), account.at(row), address.at(row), outcome.at(row)];
-        let found = rules.at(row).split(' ').filter_map(|rule| RuleHit::of(rule, parts, calls.at(row), names));
-        let found: Vec<RuleHit> = found.collect();
-        hits.entry(names.of(profile.at(row))).or_default().extend(found);
+/// A use of an instance's credentials.
+struct Used<'u> {
+    texts: Use<'u>,
+    profile: String,
+    api: String,
+    network: String,
+    kind: SourceKind,
+    /// Through a VPC endpoint of another account.
+    foreign_endpoint: bool,
+    /// Microseconds since 1970.
+    first: i64,
+    calls: i64,
+}
+
+/// The address that a prefix begins with, or the service that it is.
+fn host(network: &str) -> &str {
+    network.split('/').next().unwrap_or(network)
+}
+
+fn some(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+fn add(named: &Named, names: &mut Names, hits: &mut Hits) {
+    for ([profile, rules, api, key, account, address, outcome], calls) in named.sorted() {
+        let parts = [api, key, account, address, outcome];
+        let found: Vec<RuleHit> = rules.split(' ').filter_map(|rule| RuleHit::of(rule, parts, *calls, names)).collect();
+        hits.entry(names.of(profile)).or_default().extend(found);
     }
-    Ok(())
 }

@@ -3,13 +3,15 @@
 //! Owns: the sums over past days, and the probabilities that they give. Refuses: events; a day comes as a [`DayRecord`],
 //! whether it was just counted or read from `baselines`. Invariant: equal records in equal order give an equal memory.
 //!
-//! A value of an actor takes about 60 bytes, one of the organization, of an account or of a peer group about 40.
+//! A value of an actor takes about 60 bytes, and 60 more where it is a network; one of the organization, of an account or of a
+//! peer group about 40.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use chrono::NaiveDate;
 
 use super::counts::{Count, DayCounts};
+use super::day_set::DaySet;
 use super::feature::{ActorKind, Feature};
 use super::model::Level;
 use super::names::{Map, Name, Names, Set};
@@ -141,6 +143,7 @@ pub struct Memory {
     actors: Map<Name, Actor>,
     tails: Map<(ActorKind, Signal), Tail>,
     habits: Map<(Name, Signal), Habit>,
+    networks: Map<Name, Map<Name, DaySet>>,
     stories: VecDeque<Vec<i64>>,
     first: Option<NaiveDate>,
     last: Option<NaiveDate>,
@@ -239,6 +242,8 @@ impl Memory {
         if fact.feature != Feature::Network {
             return learn(fact.feature, fact.value);
         }
+        self.networks.entry(fact.profile).or_default().entry(fact.value).or_default().add(date);
+        let mut learn = |feature, value| self.learn(fact.profile, [peer, fact.account], feature, value, date);
         let place = places.of(fact.value, names);
         learn(Feature::Prefix, fact.value);
         learn(Feature::Network, place.network);
@@ -270,9 +275,10 @@ impl Memory {
         self.own.get(&(profile, feature, value)).map_or(0.0, |own| own.days * decay(own.last, date))
     }
 
-    /// The last day on which an actor used a value.
-    pub fn last_used(&self, profile: Name, feature: Feature, value: Name) -> Option<NaiveDate> {
-        self.own.get(&(profile, feature, value)).map(|own| own.last)
+    /// The prefixes that an actor called from in the quarter before a date, in no order, with the days as bits (see [`DaySet`]).
+    pub fn networks(&self, profile: Name, date: NaiveDate) -> impl Iterator<Item = (Name, u128)> {
+        let all = self.networks.get(&profile).into_iter().flatten();
+        all.map(move |(prefix, days)| (*prefix, days.before(date))).filter(|(_, days)| *days != 0)
     }
 
     /// Whether an actor ever used a value.

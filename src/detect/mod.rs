@@ -8,13 +8,18 @@
 mod bar;
 pub mod baseline;
 pub mod cell;
+pub mod columns;
 pub mod completeness;
 pub mod counts;
+pub mod day;
+mod day_set;
 pub mod effect;
 pub mod explain;
 pub mod feature;
 mod fold;
+pub mod group;
 mod hits;
+pub mod instance;
 pub mod memory;
 pub mod model;
 pub mod names;
@@ -26,6 +31,7 @@ mod rows;
 pub mod rule;
 pub mod score;
 pub mod shape;
+pub mod sign_in;
 pub mod signal;
 pub mod silence;
 mod store;
@@ -33,6 +39,7 @@ pub mod story;
 pub mod tactic;
 #[cfg(test)]
 mod tests;
+pub mod traffic;
 pub mod verdict;
 pub mod walk;
 pub mod workspace;
@@ -51,6 +58,7 @@ use crate::train::TrainReport;
 
 pub use self::bar::{Bar, COLD_SCORE, DEFAULT_BUDGET};
 use self::cell::Cell;
+use self::day::DayEvents;
 use self::explain::Explainer;
 use self::names::Name;
 use self::rule::{Hits, RuleHit};
@@ -227,8 +235,7 @@ async fn detect_day(
 ) -> Result<()> {
     let (version, shape) = store::shape_model(lake, &walk.memory, &walk.names, window.date).await?;
     let day = walk.score(window, &|counts| shape.surprise(counts).1).await?;
-    walk.refresh().await?;
-    let hits = walk.workspace.rules(window, &mut walk.names, &walk.memory).await?;
+    let hits = walk.rules(window, &day.events).await?;
     let ruled = ruled(&hits);
     let threshold = bar.score(&walk.memory);
     let stories = walk.stories(window, &day, &ruled).await?;
@@ -242,13 +249,13 @@ async fn detect_day(
         report.failures.push(failure);
         told.truncate(MOST_FINDINGS);
     }
-    report.events += day.cells.iter().map(|cell| cell.calls.max(0) as u64).sum::<u64>();
+    report.events += day.events.cells.iter().map(|cell| cell.calls.max(0) as u64).sum::<u64>();
     report.actor_days += day.scores.len() as u64;
     report.baseline_days = walk.memory.length_days(window.date).max(0) as u64;
     report.threshold = threshold;
     let told = Told { day: &day, hits: &hits, ruled: &ruled, stories: told, threshold, version: &version };
     let mut findings = told.findings(walk, window).await?;
-    findings.extend(silences(walk, window).await?);
+    findings.extend(silences(walk, window, &day.events));
     complete(walk, window, &mut findings).await?;
     report.by_day.push(DayReport {
         date: window.date,
@@ -273,11 +280,10 @@ fn too_many(date: NaiveDate, stories: usize) -> String {
 }
 
 /// What fell silent on a day.
-async fn silences(walk: &Walk<'_>, window: Window) -> Result<Vec<Finding>> {
-    let (rows, newest) = walk.workspace.traffic(window).await?;
-    let Some(newest) = newest else { return Ok(Vec::new()) };
-    let found = walk.traffic.silences(window.date, &silence::day_traffic(&rows), newest);
-    Ok(found.iter().map(silence::Silence::finding).collect())
+fn silences(walk: &Walk<'_>, window: Window, events: &DayEvents) -> Vec<Finding> {
+    let Some(newest) = events.newest else { return Vec::new() };
+    let found = walk.traffic.silences(window.date, &silence::day_traffic(&events.traffic), newest);
+    found.iter().map(silence::Silence::finding).collect()
 }
 
 /// Adds what only other tables and other days tell: how the credentials came to be, and whether the hours are complete.
@@ -318,13 +324,13 @@ impl Told<'_> {
             let mut weights = scene.evidence(story);
             add_rules(self.day, self.hits, story, &mut weights);
             let cells = heaviest(weights).into_iter();
-            flagged.extend(cells.map(|(at, millibits)| (number as i64, &self.day.cells[at], millibits)));
+            flagged.extend(cells.map(|(at, millibits)| (number as i64, &self.day.events.cells[at], millibits)));
         }
         if flagged.is_empty() {
             return Ok(Vec::new());
         }
         let evidence = walk.workspace.evidence(window, &flagged, &walk.names).await?;
-        let day = walk.day(window.date, &self.day.cells);
+        let day = walk.day(window.date, &self.day.events.cells);
         let finding = |(number, story): (usize, &&Story)| {
             let members: Vec<_> = story.members.iter().map(|at| &self.day.scores[*at]).collect();
             let rules = members.iter().filter_map(|score| self.hits.get(&score.profile)).flatten().copied().collect();
@@ -361,9 +367,9 @@ fn add_rules(day: &ScoredDay, hits: &Hits, story: &Story, weights: &mut BTreeMap
     for score in story.members.iter().map(|at| &day.scores[*at]) {
         let Some(hits) = hits.get(&score.profile) else { continue };
         if score.best.score < story::LEAST_SCORE {
-            weights.retain(|at, _| day.cells[*at].profile != score.profile);
+            weights.retain(|at, _| day.events.cells[*at].profile != score.profile);
         }
-        for (at, cell) in day.cells.iter().enumerate().filter(|(_, cell)| cell.profile == score.profile) {
+        for (at, cell) in day.events.cells.iter().enumerate().filter(|(_, cell)| cell.profile == score.profile) {
             let bits = hits.iter().filter(|hit| hit.is_of(cell)).map(RuleHit::bits).fold(0.0, f64::max);
             if bits > 0.0 {
                 *weights.entry(at).or_default() += (bits * 1000.0) as i64;

@@ -80,6 +80,11 @@ impl Numbers {
         Ok(Self(instants.as_primitive().clone()))
     }
 
+    /// The rows.
+    pub fn rows(&self) -> std::ops::Range<usize> {
+        0..self.0.len()
+    }
+
     /// The number, 0 for NULL.
     pub fn at(&self, row: usize) -> i64 {
         if self.0.is_null(row) { 0 } else { self.0.value(row) }

@@ -55,8 +55,9 @@ pub fn find(finding_type: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.finding_type == finding_type)
 }
 
-/// The query that names the hits of the rules over single events. The window's placeholders are still to be filled in.
-pub fn query() -> String {
+/// The conditions of the rules over single events, as SQL over the columns of `sql/day.sql`: which events are looked at, and the
+/// types of the rules that name one of those, separated by blanks.
+pub fn conditions() -> (String, String) {
     let (mut cases, mut events) = (Vec::new(), Vec::new());
     for rule in RULES.iter() {
         let Some(which) = &rule.events else { continue };
@@ -64,9 +65,7 @@ pub fn query() -> String {
         cases.push(format!("CASE WHEN ({which}) AND ({condition}) THEN '{}' END", rule.finding_type));
         events.push(format!("({which})"));
     }
-    include_str!("sql/rules.sql")
-        .replace("{cases}", &cases.join(",\n    "))
-        .replace("{events}", &events.join("\n    OR "))
+    (format!("actor IS NOT NULL AND ({})", events.join(" OR ")), format!("concat_ws(' ', {})", cases.join(", ")))
 }
 
 /// The attack distribution that a user agent names as a word of its own, in lower case; empty where there is none.
@@ -161,8 +160,8 @@ mod tests {
             assert!((1.0..=10.0).contains(severity) && *bits > 0.0, "{finding_type}");
             let fine = |c: char| c.is_ascii_alphanumeric() || ":/.".contains(c);
             assert!(finding_type.chars().all(fine) && finding_type.contains(':'), "{finding_type}");
-            let own = [include_str!("sql/two_places.sql"), include_str!("sql/moved_credentials.sql")];
-            let own = own.iter().any(|sql| sql.contains(&format!("'{finding_type}'")));
+            let moved = include_str!("sql/moved_credentials.sql").contains(&format!("'{finding_type}'"));
+            let own = moved || finding_type == super::super::sign_in::TWO_PLACES;
             assert_eq!(rule.events.is_none(), own, "{finding_type}: one condition, or one query");
             assert!(!next_steps(finding_type).advice.is_empty(), "{finding_type}");
         }

@@ -500,7 +500,7 @@ async fn the_caller_s_copy_of_a_call_tells_who_made_a_key() {
         FROM (VALUES ('account/111111111111', NULL, 'ASIA1'), ('arn:aws:iam::111111111111:user/ana', 'AKIA1', 'ASIA1'),
                      ('account/222222222222', NULL, 'ASIA2'))";
     ctx.sql(copies).await.unwrap();
-    let workspace = Workspace::new(ctx, false);
+    let workspace = Workspace::new(ctx);
     let (mut names, window) = (Names::default(), Window { date: at(0, 0).date_naive(), before: at(1, 0), as_of: None });
     let keys = ["ASIA1", "ASIA2"].map(str::to_owned).into();
     let makers = workspace.makers(window, &keys, &mut names).await.unwrap();

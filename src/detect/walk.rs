@@ -5,21 +5,25 @@
 //! Invariant: a date's baselines are replaced whole, with the number of events they came from, in one commit.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
 use super::cell::{Cell, WEEKEND, hour_of, hour_value};
+use super::day::DayEvents;
 use super::feature::{ActorKind, Feature};
 use super::memory::{ActorDay, DayRecord, FactRow, Memory};
 use super::names::{Name, Names};
 use super::place::{Location, Locator, Places};
 use super::score::{ActorScore, Day, Hours, ShapeOf};
+use super::sign_in::SignIn;
 use super::signal::Signal;
 use super::silence::{Traffic, TrafficRow, day_traffic};
 use super::story::{Makers, Ruled, Scene, Story};
 use super::workspace::{Kept, Window, Workspace, midnight_after};
 use crate::error::Result;
 use crate::lake::Lake;
+use crate::network::Networks;
 use crate::query::{self, QueryOptions};
 use crate::schema;
 use crate::table::TableSnapshot;
@@ -51,6 +55,8 @@ pub struct Walk<'a> {
     pub names: Names,
     /// The places.
     pub places: Places,
+    /// What the user's files tell of addresses.
+    pub networks: Arc<Networks>,
     /// What is known of the days before the next one.
     pub memory: Memory,
     /// How much accounts, regions and services said on the days before the next one.
@@ -59,8 +65,8 @@ pub struct Walk<'a> {
     pub dates: BTreeMap<NaiveDate, Option<i64>>,
     trained: BTreeMap<NaiveDate, i64>,
     without: BTreeSet<Signal>,
-    /// Dates written that the queries see.
-    seen: u64,
+    /// People's sign-ins of the window before.
+    pub(super) sign_ins: Option<(NaiveDate, Vec<SignIn>)>,
     /// The date that the walk is at.
     last: Option<NaiveDate>,
     /// What was done to the baselines.
@@ -70,7 +76,7 @@ pub struct Walk<'a> {
 /// A day, scored.
 pub struct ScoredDay {
     /// What was looked at.
-    pub cells: Vec<Cell>,
+    pub events: DayEvents,
     /// Every actor, by its name's text.
     pub scores: Vec<ActorScore>,
 }
@@ -88,14 +94,16 @@ impl<'a> Walk<'a> {
         ];
         let mut dates = dates(&snapshots[0]);
         dates.retain(|date, _| *date <= now.date_naive());
-        let knows_aws = options.networks.as_ref().is_some_and(|networks| networks.knows_aws());
-        let workspace = Workspace::new(query::session(&snapshots, options)?, knows_aws);
+        let networks = options.networks.clone().unwrap_or_default();
+        let workspace = Workspace::new(query::session(&snapshots, options)?);
         let trained = workspace.trained_rows().await?;
-        let places = Places::new(Some(locator(options)));
+        let places = Places::new(Some(locator(&networks)));
         let (names, memory, updated) = (Names::default(), Memory::default(), Updated::default());
         let (traffic, without) = (Traffic::default(), BTreeSet::new());
-        let (seen, last) = (0, None);
-        Ok(Self { lake, workspace, names, places, memory, traffic, dates, trained, without, seen, last, updated })
+        let (sign_ins, last) = (None, None);
+        #[rustfmt::skip]
+        let walk = Self { lake, workspace, names, places, networks, memory, traffic, dates, trained, without, sign_ins, last, updated };
+        Ok(walk)
     }
 
     /// Scores without some signals. What is kept was scored with all of them, so that every date is counted anew then,
@@ -149,11 +157,11 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// Whatever reading the lake gives.
     pub async fn score(&mut self, window: Window, shape: ShapeOf<'_>) -> Result<ScoredDay> {
-        let cells = self.workspace.cells(window, &mut self.names, &mut self.places).await?;
+        let events = self.workspace.read(window, &mut self.names, &mut self.places).await?;
         Hours::number(&mut self.names);
-        let mut scores = self.day(window.date, &cells).score(shape);
+        let mut scores = self.day(window.date, &events.cells).score(shape);
         scores.sort_by(|a, b| self.names.text(a.profile).cmp(self.names.text(b.profile)));
-        Ok(ScoredDay { cells, scores })
+        Ok(ScoredDay { events, scores })
     }
 
     /// A day's cells, prepared to be scored by what is known.
@@ -173,19 +181,7 @@ impl<'a> Walk<'a> {
 
     /// A day as its stories are made from.
     pub fn scene<'s>(&'s self, day: &'s ScoredDay, ruled: &'s Ruled) -> Scene<'s> {
-        Scene { scores: &day.scores, cells: &day.cells, memory: &self.memory, names: &self.names, ruled }
-    }
-
-    /// Lets the queries see the baselines that this walk wrote, as those of a walk that finds them there.
-    ///
-    /// # Errors
-    /// Whatever reading the lake gives.
-    pub async fn refresh(&mut self) -> Result<()> {
-        if self.seen != self.updated.dates {
-            self.workspace.replace_baselines(&self.lake.snapshot(&schema::BASELINES).await?)?;
-            self.seen = self.updated.dates;
-        }
-        Ok(())
+        Scene { scores: &day.scores, cells: &day.events.cells, memory: &self.memory, names: &self.names, ruled }
     }
 
     /// Adds a date to what is known: as it was kept, or, where it is stale, counted anew and kept.
@@ -207,7 +203,7 @@ impl<'a> Walk<'a> {
         let day = self.score(window, &|_| 0.0).await?;
         let stories = self.stories(window, &day, &Ruled::new()).await?;
         let record = record(date, &day, &stories, &mut self.names);
-        let (traffic, _) = self.workspace.traffic(window).await?;
+        let traffic = day.events.traffic;
         if !self.without.is_empty() {
             return Ok((record, traffic));
         }
@@ -234,9 +230,9 @@ pub fn dates(events: &TableSnapshot) -> BTreeMap<NaiveDate, Option<i64>> {
 }
 
 /// What the user's files of networks tell of an address.
-fn locator(options: &QueryOptions) -> Locator {
-    let networks = options.networks.clone().unwrap_or_default();
-    std::sync::Arc::new(move |address| {
+fn locator(networks: &Arc<Networks>) -> Locator {
+    let networks = Arc::clone(networks);
+    Arc::new(move |address| {
         let source = networks.look_up(&address.to_string(), None);
         Location {
             asn: source.asn,
@@ -257,7 +253,7 @@ fn record(date: NaiveDate, day: &ScoredDay, stories: &[Story], names: &mut Names
     };
     DayRecord {
         date,
-        facts: facts(&day.cells, names),
+        facts: facts(&day.events.cells, names),
         actors: day.scores.iter().map(actor).collect(),
         stories: stories.iter().take(MOST_STORIES).map(|story| millibits(story.score)).collect(),
     }

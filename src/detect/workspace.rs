@@ -7,32 +7,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, SecondsFormat, Utc};
 use datafusion::datasource::{MemTable, TableProvider};
 use datafusion::prelude::SessionContext;
 
 use super::cell::Cell;
+use super::columns::Columns;
 use super::completeness::{self, Hours};
 use super::counts::{Count, DayCounts};
 use super::effect;
 use super::feature::{self, Feature};
-use super::fold::Fold;
 use super::memory::{ActorDay, DayRecord, FactRow};
 use super::names::{Name, Names};
-use super::place::Places;
 use super::rows::{Numbers, Texts};
 use super::rule;
+use super::sign_in::SignIn;
 use super::signal::Signal;
 use super::silence::TrafficRow;
 use super::story::Makers;
-use super::verdict::{CELL_LIMIT, EVENT_LIMIT, Evidence, read_evidence};
+use super::verdict::{CELL_LIMIT, EVENT_LIMIT, Evidence, quote, read_evidence};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{ChainStep, CompletenessStatus};
-use crate::query::{SnapshotTable, collect, each};
+use crate::query::{collect, each};
 use crate::schema;
 use crate::source::delivered;
-use crate::table::TableSnapshot;
 
 /// Names of the rows of `baselines` that are no values: the events behind a date, an actor's counts, its signals, the
 /// scores of a date's stories.
@@ -49,7 +47,6 @@ const CHAIN: usize = 8;
 /// The session of a training or scoring run.
 pub struct Workspace {
     pub(super) ctx: SessionContext,
-    pub(super) knows_aws: bool,
 }
 
 /// One day's part of the lake: a date, the instant up to which it is scored, and when that was known.
@@ -64,31 +61,29 @@ pub struct Window {
 }
 
 impl Workspace {
-    /// Takes a session that has `events` and `baselines`; `knows_aws` says whether it can tell AWS's networks from others.
-    pub fn new(ctx: SessionContext, knows_aws: bool) -> Self {
+    /// Takes a session that has `events` and `baselines`.
+    pub fn new(ctx: SessionContext) -> Self {
         feature::functions().into_iter().for_each(|function| ctx.register_udf(function));
         ctx.register_udf(feature::unary("delivered_of", |object| delivered(object).to_owned()));
         ctx.register_udf(feature::unary("distribution_of", |agent| rule::distribution(agent).to_owned()));
         ctx.register_udf(feature::unary("public_grant_of", |parameters| effect::public_grant(parameters).to_owned()));
-        Self { ctx, knows_aws }
+        Self { ctx }
     }
 
-    /// Takes the baselines as they are now.
-    ///
-    /// # Errors
-    /// `Internal` where the snapshot contradicts itself.
-    pub fn replace_baselines(&self, snapshot: &TableSnapshot) -> Result<()> {
-        self.register(&snapshot.name, Arc::new(SnapshotTable::new(snapshot)?))
-    }
-
-    /// The cells of a window.
+    /// People's sign-ins in a window.
     ///
     /// # Errors
     /// Whatever reading the lake gives.
-    pub async fn cells(&self, window: Window, names: &mut Names, places: &mut Places) -> Result<Vec<Cell>> {
-        let mut fold = Fold::default();
-        each(&self.ctx, &in_window(include_str!("sql/calls.sql"), window), |batch| fold.add(batch)).await?;
-        Ok(fold.cells(names, places))
+    pub async fn sign_ins(&self, window: Window) -> Result<Vec<SignIn>> {
+        let day = in_window(include_str!("sql/day.sql"), window);
+        let mut sign_ins = Vec::new();
+        let visit = |batch: &RecordBatch| {
+            let columns = Columns::of(batch)?;
+            sign_ins.extend(columns.rows().filter_map(|row| SignIn::of(&columns, row)));
+            Ok(())
+        };
+        each(&self.ctx, &format!("{day} AND actor IS NOT NULL AND eventname = 'ConsoleLogin'"), visit).await?;
+        Ok(sign_ins)
     }
 
     /// Number of events of a date, also those without an actor.
@@ -129,36 +124,14 @@ impl Workspace {
     pub async fn record(&self, date: NaiveDate, names: &mut Names) -> Result<(DayRecord, Vec<TrafficRow>)> {
         let mut traffic = Vec::new();
         let mut record = DayRecord { date, facts: Vec::new(), actors: Vec::new(), stories: Vec::new() };
-        for batch in collect(&self.ctx, &include_str!("sql/past.sql").replace("{date}", &date.to_string())).await? {
-            read_record(&batch, names, &mut record, &mut traffic)?;
-        }
+        let batches = collect(&self.ctx, &include_str!("sql/past.sql").replace("{date}", &date.to_string())).await?;
+        let batches: Vec<Past> = batches.iter().map(Past::of).collect::<Result<_>>()?;
+        // they are summed in this order; it is nearly the one in which they are written, which a merge sort makes use of
+        let mut rows: Vec<PastRow<'_>> = batches.iter().flat_map(Past::rows).collect();
+        rows.sort();
+        rows.into_iter().for_each(|row| read_past(row, names, &mut record, &mut traffic));
         record.stories.sort_unstable_by(|a, b| b.cmp(a));
         Ok((record, traffic))
-    }
-
-    /// Events of a window by account, region and service, and the time of the newest.
-    ///
-    /// # Errors
-    /// Whatever reading the lake gives.
-    pub async fn traffic(&self, window: Window) -> Result<(Vec<TrafficRow>, Option<DateTime<Utc>>)> {
-        let (mut rows, mut newest) = (Vec::new(), None);
-        for batch in collect(&self.ctx, &in_window(include_str!("sql/traffic.sql"), window)).await? {
-            let text = |name| Texts::of(&batch, name);
-            let (account, region, source) = (text("account")?, text("region")?, text("source")?);
-            let count = |name| Numbers::of(&batch, name);
-            let counts = [count("first")?, count("second")?, count("third")?, count("fourth")?];
-            let last = Numbers::of_instants(&batch, "newest")?;
-            for row in 0..batch.num_rows() {
-                newest = newest.max(Some(last.instant(row)));
-                rows.push(TrafficRow {
-                    account: account.at(row).to_owned(),
-                    region: region.at(row).to_owned(),
-                    source: source.at(row).to_owned(),
-                    quarters: counts.each_ref().map(|counts| counts.at(row)),
-                });
-            }
-        }
-        Ok((rows, newest))
     }
 
     /// What the digests say of the hours around a window, for some accounts; what had been verified by its `as_of`.
@@ -277,18 +250,15 @@ impl Workspace {
         let sql = include_str!("sql/evidence.sql")
             .replace("{limit}", &EVENT_LIMIT.to_string())
             .replace("{per_cell}", &CELL_LIMIT.to_string());
-        read_evidence(&collect(&self.ctx, &in_window(&sql, window)).await?)
+        // last, as whoever names an actor must not name a placeholder
+        let sql = in_window(&sql, window).replace("{actors}", &actors(flagged, names));
+        read_evidence(&collect(&self.ctx, &sql).await?)
     }
 
     /// Puts rows beside the lake's tables.
     pub(super) fn table(&self, name: &str, columns: &[(&str, ArrayRef)]) -> Result<()> {
         let batch = RecordBatch::try_from_iter(columns.iter().cloned()).map_err(|error| broken(name, error.into()))?;
-        self.batches(name, batch.schema(), vec![batch])
-    }
-
-    /// Puts the rows of an earlier query beside the lake's tables.
-    pub(super) fn batches(&self, name: &str, schema: SchemaRef, batches: Vec<RecordBatch>) -> Result<()> {
-        let table = MemTable::try_new(schema, vec![batches]).map_err(|error| broken(name, error))?;
+        let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).map_err(|error| broken(name, error))?;
         self.register(name, Arc::new(table))
     }
 
@@ -297,6 +267,18 @@ impl Workspace {
         replaced.map(drop).map_err(|error| {
             Error::new(ErrorKind::Internal, format!("cannot put the detector's table {name} in place")).source(error)
         })
+    }
+}
+
+/// Actors of flagged cells up to which they are told to the engine one by one, so that only their rows are read.
+const FEW_ACTORS: usize = 1000;
+
+/// The actors of flagged cells, as what stands in `IN (…)`.
+fn actors(flagged: &[(i64, &Cell, i64)], names: &Names) -> String {
+    let actors: BTreeSet<&str> = flagged.iter().map(|(_, cell, _)| names.text(cell.actor)).collect();
+    match actors.len() <= FEW_ACTORS {
+        true => actors.into_iter().map(quote).collect::<Vec<_>>().join(", "),
+        false => "SELECT actor FROM flagged".to_owned(),
     }
 }
 
@@ -318,39 +300,53 @@ fn read_chain(batch: &RecordBatch) -> Result<Vec<ChainStep>> {
     Ok((0..batch.num_rows()).map(step).collect())
 }
 
-fn read_record(
-    batch: &RecordBatch,
+/// Rows of `baselines`.
+struct Past {
+    texts: [Texts; 4],
+    events: Numbers,
+}
+
+/// Actor, account, feature, value and events.
+type PastRow<'p> = ([&'p str; 4], i64);
+
+impl Past {
+    fn of(batch: &RecordBatch) -> Result<Self> {
+        let text = |name| Texts::of(batch, name);
+        let texts = [text("actor")?, text("account")?, text("feature")?, text("value")?];
+        Ok(Self { texts, events: Numbers::of(batch, "events")? })
+    }
+
+    fn rows(&self) -> impl Iterator<Item = PastRow<'_>> {
+        self.events.rows().map(|row| (self.texts.each_ref().map(|texts| texts.at(row)), self.events.at(row)))
+    }
+}
+
+fn read_past(
+    ([actor, account, feature, value], events): PastRow<'_>,
     names: &mut Names,
     record: &mut DayRecord,
     traffic: &mut Vec<TrafficRow>,
-) -> Result<()> {
-    let text = |name| Texts::of(batch, name);
-    let (actor, account, feature, value) = (text("actor")?, text("account")?, text("feature")?, text("value")?);
-    let events = Numbers::of(batch, "events")?;
-    for row in 0..batch.num_rows() {
-        match feature.at(row) {
-            COUNTS => {
-                let Some(counts) = DayCounts::from_text(record.date, value.at(row)) else { continue };
-                let (profile, peer) = (names.of(actor.at(row)), names.of(account.at(row)));
-                record.actors.push(ActorDay { profile, peer, counts, values: BTreeMap::new() });
-            }
-            // of the actor whose counts came before: the rows are sorted, and both names sort before all features
-            SIGNALS => {
-                if let Some(day) = record.actors.last_mut() {
-                    day.values = signals_of(value.at(row));
-                }
-            }
-            STORY => record.stories.push(events.at(row)),
-            TRAFFIC => traffic.extend(TrafficRow::from_text(account.at(row), actor.at(row), value.at(row))),
-            other => {
-                let Some(feature) = Feature::of(other) else { continue };
-                let (profile, account) = (names.of(actor.at(row)), names.of(account.at(row)));
-                let value = names.of(value.at(row));
-                record.facts.push(FactRow { profile, account, feature, value, calls: events.at(row) });
+) {
+    match feature {
+        COUNTS => {
+            let Some(counts) = DayCounts::from_text(record.date, value) else { return };
+            let (profile, peer) = (names.of(actor), names.of(account));
+            record.actors.push(ActorDay { profile, peer, counts, values: BTreeMap::new() });
+        }
+        // of the actor whose counts came before: the rows are sorted, and both names sort before all features
+        SIGNALS => {
+            if let Some(day) = record.actors.last_mut() {
+                day.values = signals_of(value);
             }
         }
+        STORY => record.stories.push(events),
+        TRAFFIC => traffic.extend(TrafficRow::from_text(account, actor, value)),
+        other => {
+            let Some(feature) = Feature::of(other) else { return };
+            let (profile, account) = (names.of(actor), names.of(account));
+            record.facts.push(FactRow { profile, account, feature, value: names.of(value), calls: events });
+        }
     }
-    Ok(())
 }
 
 fn signals_text(values: &BTreeMap<Signal, i64>) -> String {
@@ -432,9 +428,6 @@ impl Rows {
     }
 }
 
-/// Days of the past that rules look back on.
-pub(super) const QUARTER: u64 = 90;
-
 /// Fills a query's placeholders. Dates are counted here, and a whole day has no condition on the time: the engine's instants
 /// begin in 1677, and the time of an event may be anything.
 pub(super) fn in_window(sql: &str, window: Window) -> String {
@@ -447,12 +440,11 @@ pub(super) fn in_window(sql: &str, window: Window) -> String {
         Some(time) => format!("delivered_of(source_object) <= '{}'", time.format("%Y%m%dT%H%MZ")),
         None => "true".to_owned(),
     };
-    let ago = |days| date.checked_sub_days(Days::new(days)).unwrap_or(date).to_string();
+    let day_before = date.checked_sub_days(Days::new(1)).unwrap_or(date).to_string();
     let after = date.checked_add_days(Days::new(1)).unwrap_or(date).to_string();
     sql.replace("{date}", &date.to_string())
-        .replace("{day_before}", &ago(1))
+        .replace("{day_before}", &day_before)
         .replace("{day_after}", &after)
-        .replace("{quarter_before}", &ago(QUARTER))
         .replace("{in_time}", &in_time)
         .replace("{delivered}", &delivered)
 }

@@ -7,6 +7,7 @@
 mod bounds;
 pub mod dialect;
 mod explain;
+mod expression;
 mod fault;
 pub mod functions;
 mod gather;
@@ -43,6 +44,7 @@ use crate::network::Networks;
 use crate::table::TableSnapshot;
 
 pub use explain::explain;
+pub use expression::Expression;
 pub use ordered::ordered;
 pub use provider::SnapshotTable;
 pub use scope::scoped;

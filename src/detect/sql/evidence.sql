@@ -10,7 +10,7 @@ WITH theirs AS (
       '(none)', '') END AS resource
   FROM events
   WHERE event_date = DATE '{date}' AND {in_time} AND {delivered}
-    AND actor IN (SELECT actor FROM flagged)
+    AND actor IN ({actors})
 ),
 met AS (
   SELECT e.*, f.story, f.cell, f.millibits,

@@ -1,12 +1,8 @@
 -- Credentials of an EC2 instance used where they do not belong. `{knows_aws}`: can AWS's networks be told from others?
--- `uses` are those of the day (`uses.sql`), `asked` the profiles that came from where they never did.
--- `known`: what the role was seen at on an earlier day: its own address, a NAT gateway, a line to the company's network.
-WITH known AS (
-  SELECT DISTINCT actor AS profile, value AS network
-  FROM baselines
-  WHERE feature = 'network' AND event_date BETWEEN DATE '{quarter_before}' AND DATE '{day_before}'
-    AND actor IN (SELECT profile FROM asked)
-),
+-- `uses` are those of the day, `asked` the profiles that came from where they never did, `known` what these were seen at on
+-- a day of the past quarter: their own address, a NAT gateway, a line to the company's network. `indoors` are those whose
+-- instances are known, and have called from private networks only.
+WITH
 -- where most of an account's instances come from together is their way out
 homes AS (
   SELECT home, count(DISTINCT instance) AS instances FROM uses GROUP BY home
@@ -26,16 +22,6 @@ spread AS (
   FROM uses
   WHERE kind IN ('internet', 'aws-ip') AND access_key <> ''
   GROUP BY access_key
-),
--- roles whose instances are known, and have called from private networks only
-indoors AS (
-  SELECT actor AS profile
-  FROM baselines
-  WHERE feature = 'network' AND event_date BETWEEN DATE '{quarter_before}' AND DATE '{day_before}'
-    AND actor IN (SELECT profile FROM asked)
-  GROUP BY actor
-  HAVING count(DISTINCT event_date) > 2
-    AND NOT bool_or(coalesce(source_kind(split_part(value, '/', 1)) IN ('internet', 'aws-ip'), false))
 ),
 places AS (
   SELECT home, instance, count(DISTINCT network) AS networks FROM uses GROUP BY home, instance

@@ -1,5 +1,4 @@
--- A date's baselines in the order in which they are summed.
+-- A date's baselines.
 SELECT actor, account, feature, value, events
 FROM baselines
 WHERE event_date = DATE '{date}'
-ORDER BY actor, account, feature, value, events

@@ -1,0 +1,139 @@
+//! A day's events, read once.
+//!
+//! Owns: the one pass over them, and what is taken on the way: cells, traffic, what rules over single events name, sign-ins,
+//! uses of instances' credentials. Refuses: what any of it is worth.
+//! Invariant: what is taken depends on the set of events only, and is bounded by what differs in it.
+
+use arrow::array::{AsArray, RecordBatch, StringArray};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::DataType;
+use chrono::{DateTime, Utc};
+use datafusion::prelude::SessionContext;
+
+use super::cell::Cell;
+use super::columns::{Columns, filled};
+use super::feature::{self, ActorKind};
+use super::fold::{Fold, Reading};
+use super::group::Groups;
+use super::instance::Uses;
+use super::names::Names;
+use super::place::Places;
+use super::rule;
+use super::sign_in::SignIn;
+use super::silence::TrafficRow;
+use super::traffic::TrafficFold;
+use super::workspace::{Window, Workspace, in_window};
+use crate::error::{Error, ErrorKind, Result};
+use crate::query::{Expression, each};
+
+/// Like calls that rules name, and how many: profile, rules separated by blanks, API, access key, account, address, outcome.
+pub type Named = Groups<7, i64>;
+
+/// What is taken from a day's events.
+pub struct DayEvents {
+    /// Like calls.
+    pub cells: Vec<Cell>,
+    /// Events by account, region, service and quarter of the day.
+    pub traffic: Vec<TrafficRow>,
+    /// Time of the newest event.
+    pub newest: Option<DateTime<Utc>>,
+    /// What rules over single events name.
+    pub named: Named,
+    /// People's sign-ins at the console.
+    pub sign_ins: Vec<SignIn>,
+    /// Uses of instances' credentials.
+    pub uses: Uses,
+}
+
+impl Workspace {
+    /// Reads a window's events.
+    ///
+    /// # Errors
+    /// Whatever reading the lake gives.
+    pub async fn read(&self, window: Window, names: &mut Names, places: &mut Places) -> Result<DayEvents> {
+        let mut pass = Pass::default();
+        let sql = in_window(include_str!("sql/day.sql"), window);
+        each(&self.ctx, &sql, |batch| pass.add(batch, &self.ctx)).await?;
+        let (traffic, newest) = pass.traffic.finish();
+        let Pass { fold, named, mut sign_ins, uses, .. } = pass;
+        sign_ins.sort_unstable();
+        Ok(DayEvents { cells: fold.cells(names, places), traffic, newest, named, sign_ins, uses })
+    }
+}
+
+/// A pass under way.
+#[derive(Default)]
+struct Pass {
+    fold: Fold,
+    traffic: TrafficFold,
+    rules: Option<Conditions>,
+    named: Named,
+    sign_ins: Vec<SignIn>,
+    uses: Uses,
+}
+
+impl Pass {
+    fn add(&mut self, batch: &RecordBatch, ctx: &SessionContext) -> Result<()> {
+        let columns = Columns::of(batch)?;
+        let mut reading = Reading::default();
+        for row in columns.rows() {
+            self.traffic.add(&columns, row);
+            self.fold.add(&columns, row, &mut reading);
+            self.uses.add(&columns, row);
+            self.sign_ins.extend(SignIn::of(&columns, row));
+        }
+        let rules = match self.rules.take() {
+            Some(rules) => rules,
+            None => Conditions::new(ctx, batch)?,
+        };
+        rules.name(batch, &mut self.named)?;
+        self.rules = Some(rules);
+        Ok(())
+    }
+}
+
+/// The conditions of the rules over single events.
+struct Conditions {
+    /// Which events are looked at.
+    which: Expression,
+    /// The rules that name one.
+    rules: Expression,
+}
+
+impl Conditions {
+    fn new(ctx: &SessionContext, batch: &RecordBatch) -> Result<Self> {
+        let (which, rules) = rule::conditions();
+        let schema = batch.schema();
+        Ok(Self { which: Expression::new(ctx, &which, &schema)?, rules: Expression::new(ctx, &rules, &schema)? })
+    }
+
+    /// Adds what rules name in a batch.
+    fn name(&self, batch: &RecordBatch, named: &mut Named) -> Result<()> {
+        let which = self.which.of(batch)?;
+        let which = which.as_boolean_opt().ok_or_else(|| Error::new(ErrorKind::Internal, "a rule has no condition"))?;
+        if which.true_count() == 0 {
+            return Ok(());
+        }
+        let batch = filter_record_batch(batch, which).map_err(broken)?;
+        let rules = cast(&self.rules.of(&batch)?, &DataType::Utf8).map_err(broken)?;
+        add(&Columns::of(&batch)?, rules.as_string(), named);
+        Ok(())
+    }
+}
+
+fn add(columns: &Columns, rules: &StringArray, named: &mut Named) {
+    for row in columns.rows().filter(|row| !rules.value(*row).is_empty()) {
+        let profile = feature::profile(columns.actor(row).unwrap_or_default());
+        if ActorKind::of(&profile) == ActorKind::Service {
+            continue;
+        }
+        let api = feature::api(filled(&columns.source, row), filled(&columns.operation, row));
+        let (key, account) = (columns.key(row), columns.account(row));
+        let texts = [&profile, rules.value(row), &api, key, account, columns.address(row), columns.outcome(row)];
+        *named.of(texts, || 0) += 1;
+    }
+}
+
+fn broken(error: arrow::error::ArrowError) -> Error {
+    Error::new(ErrorKind::Internal, "cannot ask a rule's condition of an event").source(error)
+}
