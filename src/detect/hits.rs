@@ -148,7 +148,7 @@ impl Walk<'_> {
         ];
         self.workspace.table("uses", &columns)?;
         let texts =
-            |texts: &mut dyn Iterator<Item = &str>| -> ArrayRef { Arc::new(StringArray::from_iter_values(texts)) };
+            |texts: &mut dyn Iterator<Item = &str>| -> ArrayRef { Arc::new(StringArray::from_iter(texts.map(Some))) };
         let pairs =
             || known.iter().flat_map(|(profile, networks)| networks.keys().map(move |network| (*profile, *network)));
         self.workspace.table("asked", &[("profile", texts(&mut known.keys().copied()))])?;
