@@ -10,6 +10,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("detect/day", 3),
     ("detect/day_set", 1),
     ("detect/hits", 3),
+    ("detect/keys", 3),
     ("detect/store", 3),
     ("detect/walk", 3),
     ("detect/workspace", 3),

@@ -205,14 +205,13 @@ fn v6(segments: [u16; 8], kept: usize) -> String {
 }
 
 /// The features as SQL functions: `profile_of(actor)`, `actor_kind(profile)`, `api_of(eventsource, eventname)`,
-/// `network_of(sourceipaddress)`, `agent_of(useragent)`, `issued_key_of(responseelements)`, `resource_of(api, parameters)`.
+/// `network_of(sourceipaddress)`, `agent_of(useragent)`, `resource_of(api, parameters)`.
 pub fn functions() -> Vec<ScalarUDF> {
     vec![
         unary("profile_of", profile),
         unary("actor_kind", |profile| ActorKind::of(profile).as_str().to_owned()),
         unary("network_of", network),
         unary("agent_of", |agent| agent::habit(agent).unwrap_or_else(|| NONE.to_owned())),
-        unary("issued_key_of", |answer| effect::issued_key(answer).unwrap_or_default().to_owned()),
         binary("api_of", api),
         binary("resource_of", |api, parameters| effect::resource(api, parameters).unwrap_or_default()),
     ]

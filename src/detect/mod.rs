@@ -20,6 +20,8 @@ mod fold;
 pub mod group;
 mod hits;
 pub mod instance;
+pub mod issued;
+mod keys;
 pub mod memory;
 pub mod model;
 pub mod names;
@@ -288,12 +290,12 @@ fn silences(walk: &Walk<'_>, window: Window, events: &DayEvents) -> Vec<Finding>
 
 /// Adds what only other tables and other days tell: how the credentials came to be, and whether the hours are complete.
 /// Silence of hours whose logs are there and only not ingested is none.
-async fn complete(walk: &Walk<'_>, window: Window, findings: &mut Vec<Finding>) -> Result<()> {
+async fn complete(walk: &mut Walk<'_>, window: Window, findings: &mut Vec<Finding>) -> Result<()> {
     if findings.is_empty() {
         return Ok(());
     }
     let keys = findings.iter().flat_map(|finding| finding.access_key_ids.iter().cloned()).collect();
-    let steps = walk.workspace.chains(window, keys).await?;
+    let steps = walk.chains(window, keys).await?;
     let accounts = findings.iter().flat_map(|finding| finding.accounts.iter().map(String::as_str)).collect();
     let hours = walk.workspace.hours(window, &accounts).await?;
     for finding in findings.iter_mut() {

@@ -12,7 +12,7 @@ use super::counts::{Count, DayCounts};
 use super::feature::{ActorKind, Feature};
 use super::memory::Memory;
 use super::model::{Level, bits, trust};
-use super::names::{Map, Name, Names};
+use super::names::{Map, Name, Names, Set};
 use super::regain;
 use super::signal::Signal;
 use super::tactic::{Intent, intent};
@@ -189,10 +189,9 @@ impl<'a> Day<'a> {
         by_profile.into_iter().map(|(profile, cells)| self.actor(profile, &cells, shape)).collect()
     }
 
-    /// Scores one actor by what it had done up to an instant; `None` where that is nothing.
-    pub fn score_until(&self, profile: Name, until: DateTime<Utc>) -> Option<ActorScore> {
-        let theirs = |cell: &Cell| cell.profile == profile && cell.last <= until;
-        let cells: Vec<usize> = (0..self.cells.len()).filter(|at| theirs(&self.cells[*at])).collect();
+    /// Scores one actor, whose cells are given by their places, by what it had done up to an instant; `None` where that is nothing.
+    pub fn score_until(&self, profile: Name, cells: &[usize], until: DateTime<Utc>) -> Option<ActorScore> {
+        let cells: Vec<usize> = cells.iter().copied().filter(|at| self.cells[*at].last <= until).collect();
         (!cells.is_empty()).then(|| self.actor(profile, &cells, &|_| 0.0))
     }
 
@@ -227,22 +226,23 @@ impl<'a> Day<'a> {
         let mut counts = DayCounts::empty(self.date);
         let all = || cells.iter().map(|at| &self.cells[*at]);
         let calls = |keep: &dyn Fn(&Cell) -> bool| all().filter(|cell| keep(cell)).map(|cell| cell.calls).sum::<i64>();
-        let distinct = |of: &dyn Fn(&Cell) -> Name| all().map(of).collect::<BTreeSet<_>>().len() as i64;
+        let distinct = |of: fn(&Cell) -> Name| all().map(of).collect::<Set<_>>().len() as i64;
         let outcome = |cell: &Cell| self.names.text(cell.outcome);
-        let service = |cell: &Cell| self.names.text(cell.api).split(':').next();
+        let apis: Set<Name> = all().map(|cell| cell.api).collect();
+        let service = |api: &Name| self.names.text(*api).split(':').next();
         counts.set(Count::Calls, calls(&|_| true));
-        counts.set(Count::Apis, distinct(&|cell| cell.api));
-        counts.set(Count::Services, all().map(service).collect::<BTreeSet<_>>().len() as i64);
-        counts.set(Count::Regions, distinct(&|cell| cell.region));
-        counts.set(Count::Networks, distinct(&|cell| cell.prefix));
-        counts.set(Count::Agents, distinct(&|cell| cell.agent));
-        counts.set(Count::Accounts, distinct(&|cell| cell.account));
-        counts.set(Count::Hours, all().map(|cell| hour_of(cell.first).0).collect::<BTreeSet<_>>().len() as i64);
+        counts.set(Count::Apis, apis.len() as i64);
+        counts.set(Count::Services, apis.iter().map(service).collect::<Set<_>>().len() as i64);
+        counts.set(Count::Regions, distinct(|cell| cell.region));
+        counts.set(Count::Networks, distinct(|cell| cell.prefix));
+        counts.set(Count::Agents, distinct(|cell| cell.agent));
+        counts.set(Count::Accounts, distinct(|cell| cell.account));
+        counts.set(Count::Hours, all().map(|cell| hour_of(cell.first).0).collect::<Set<_>>().len() as i64);
         counts.set(Count::Denied, calls(&|cell| matches!(outcome(cell), "denied" | "auth_failed")));
         counts.set(Count::Failed, calls(&|cell| outcome(cell) != "success"));
         counts.set(Count::Writes, calls(&|cell| cell.writes));
         let touched = all().filter(|cell| outcome(cell) == "success" && self.intent(cell.api).stake >= 2);
-        counts.set(Count::Resources, touched.filter_map(|cell| cell.resource).collect::<BTreeSet<_>>().len() as i64);
+        counts.set(Count::Resources, touched.filter_map(|cell| cell.resource).collect::<Set<_>>().len() as i64);
         counts.set(Count::Objects, calls(&|cell| self.names.text(cell.api) == "s3:GetObject"));
         counts
     }
@@ -323,11 +323,11 @@ impl Hours {
 }
 
 fn newcomers(memory: &Memory, cells: &[Cell]) -> Newcomers {
-    let mut first = BTreeSet::new();
+    let mut seen = Set::default();
     let mut newcomers = Newcomers::default();
     for cell in cells {
         for (feature, value) in cell.values() {
-            if !memory.knows(cell.profile, feature, value) && first.insert((cell.profile, feature, value)) {
+            if seen.insert((cell.profile, feature, value)) && !memory.knows(cell.profile, feature, value) {
                 newcomers.entry((feature, value)).or_default().push((cell.first, cell.profile));
             }
         }
@@ -390,8 +390,13 @@ impl Scorer<'_> {
     /// Values that tell who calls from where, each where it is the most surprising.
     fn context<'c>(&self, cells: impl Iterator<Item = (usize, &'c Cell)>, until: DateTime<Utc>) -> Vec<Fact> {
         let mut facts: BTreeMap<Feature, Fact> = BTreeMap::new();
+        let mut looked_at = Set::default();
         for (at, cell) in cells {
             for (feature, value) in cell.context() {
+                // the same value in the same account has the same bits
+                if !looked_at.insert((feature, value, cell.account)) {
+                    continue;
+                }
                 let memory = self.day.memory;
                 let used = memory.used(self.profile, feature, value, self.day.date);
                 let adoption = memory.adoption(feature, value, self.peer, cell.account, 0.3);
@@ -467,12 +472,16 @@ impl Scorer<'_> {
         until: DateTime<Utc>,
         stranger: f64,
     ) -> Vec<Fact> {
-        let mut seen = BTreeSet::new();
+        let (mut seen, mut looked_at) = (Set::default(), Set::default());
         let mut facts = Vec::new();
         for (at, cell) in cells {
             let intent = self.day.intent(cell.api);
             let failed = self.day.names.text(cell.outcome) != "success";
             for (feature, value) in cell.deeds() {
+                // the same value in the same account has the same bits
+                if seen.contains(&(feature, value)) || !looked_at.insert((feature, value, cell.account)) {
+                    continue;
+                }
                 let (signal, base) = match feature {
                     Feature::Api => (Signal::Api(intent.tactic), intent.base()),
                     Feature::Effect => (Signal::Consequence, 0.15),
@@ -486,9 +495,8 @@ impl Scorer<'_> {
                 if failed && feature != Feature::Api {
                     bits *= 0.5;
                 }
-                if seen.insert((feature, value)) {
-                    facts.push(Fact { signal, feature, value, cell: at, bits });
-                }
+                seen.insert((feature, value));
+                facts.push(Fact { signal, feature, value, cell: at, bits });
             }
         }
         facts

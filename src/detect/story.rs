@@ -120,20 +120,23 @@ impl Scene<'_> {
     /// from the first call of its API on. `rules` are profile and API.
     pub fn moment(&self, day: &Day<'_>, story: &Story, score: f64, rules: &[(Name, Name)]) -> Option<DateTime<Utc>> {
         let profiles: Vec<Name> = story.members.iter().take(1 + MEMBERS).map(|at| self.scores[*at].profile).collect();
-        let ends: BTreeSet<DateTime<Utc>> =
-            self.cells.iter().filter(|cell| profiles.contains(&cell.profile)).map(|cell| cell.last).collect();
+        let cells_of =
+            |profile: &Name| (0..self.cells.len()).filter(|at| self.cells[*at].profile == *profile).collect();
+        let cells: Vec<Vec<usize>> = profiles.iter().map(cells_of).collect();
+        let ends: BTreeSet<DateTime<Utc>> = cells.iter().flatten().map(|at| self.cells[*at].last).collect();
         let ends: Vec<DateTime<Utc>> = ends.into_iter().collect();
         let reached = |until: &DateTime<Utc>| {
-            let ruled = |profile: Name| {
-                let named = |cell: &Cell| {
-                    cell.profile == profile && cell.first <= *until && rules.contains(&(profile, cell.api))
-                };
-                if self.cells.iter().any(named) { self.ruled.get(&profile).copied().unwrap_or(0.0) } else { 0.0 }
+            let ruled = |profile: Name, cells: &[usize]| {
+                let named = |cell: &Cell| cell.first <= *until && rules.contains(&(profile, cell.api));
+                let is_named = cells.iter().any(|at| named(&self.cells[*at]));
+                if is_named { self.ruled.get(&profile).copied().unwrap_or(0.0) } else { 0.0 }
             };
-            let bits = |profile: &Name| {
-                day.score_until(*profile, *until).map_or(0.0, |score| score.best.score) + ruled(*profile)
+            let bits = |(profile, cells): (&Name, &Vec<usize>)| {
+                let score = day.score_until(*profile, cells, *until);
+                score.map_or(0.0, |score| score.best.score) + ruled(*profile, cells)
             };
-            let mut bits: Vec<f64> = profiles.iter().map(bits).filter(|bits| *bits >= LEAST_SCORE).collect();
+            let mut bits: Vec<f64> =
+                profiles.iter().zip(&cells).map(bits).filter(|bits| *bits >= LEAST_SCORE).collect();
             bits.sort_by(|a, b| b.total_cmp(a));
             !bits.is_empty() && together(&bits) >= score
         };

@@ -8,11 +8,8 @@ use arrow::array::{
 };
 use arrow::datatypes::DataType;
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
-use datafusion::prelude::SessionContext;
 use tempfile::TempDir;
 
-use super::names::Names;
-use super::workspace::Workspace;
 use super::*;
 use crate::finding::{Completeness, CompletenessStatus, SeverityBand};
 use crate::lake::LakeOptions;
@@ -487,25 +484,4 @@ async fn baselines_of_another_version_are_counted_anew() {
     let again = world.detect(15).await;
     assert_eq!((again.train.dates_updated, again.findings), (16, first.findings));
     assert_eq!(train::train(&world.lake, &options, at(16, 0)).await.unwrap().dates_updated, 0);
-}
-
-#[tokio::test]
-async fn the_caller_s_copy_of_a_call_tells_who_made_a_key() {
-    let ctx = SessionContext::new();
-    // `account/…` stands before `arn:…` in the order of texts, and its record may be the earlier one
-    let copies = "CREATE VIEW events AS
-        SELECT DATE '2026-03-02' AS event_date, 'sts.amazonaws.com' AS eventsource, TIMESTAMP '2026-03-02T10:00:00Z' AS eventtime,
-               column1 AS actor, named_struct('accesskeyid', column2) AS useridentity,
-               '{\"credentials\":{\"accessKeyId\":\"' || column3 || '\"}}' AS responseelements
-        FROM (VALUES ('account/111111111111', NULL, 'ASIA1'), ('arn:aws:iam::111111111111:user/ana', 'AKIA1', 'ASIA1'),
-                     ('account/222222222222', NULL, 'ASIA2'))";
-    ctx.sql(copies).await.unwrap();
-    let workspace = Workspace::new(ctx);
-    let (mut names, window) = (Names::default(), Window { date: at(0, 0).date_naive(), before: at(1, 0), as_of: None });
-    let keys = ["ASIA1", "ASIA2"].map(str::to_owned).into();
-    let makers = workspace.makers(window, &keys, &mut names).await.unwrap();
-    let made = makers.into_iter().map(|(key, maker)| (names.text(key).to_owned(), names.text(maker).to_owned()));
-    let made: std::collections::BTreeMap<String, String> = made.collect();
-    assert_eq!(made["ASIA1"], "arn:aws:iam::111111111111:user/ana");
-    assert_eq!(made["ASIA2"], "account/222222222222");
 }

@@ -12,6 +12,7 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use super::cell::{Cell, WEEKEND, hour_of, hour_value};
 use super::day::DayEvents;
 use super::feature::{ActorKind, Feature};
+use super::issued::Issued;
 use super::memory::{ActorDay, DayRecord, FactRow, Memory};
 use super::names::{Name, Names};
 use super::place::{Location, Locator, Places};
@@ -19,7 +20,7 @@ use super::score::{ActorScore, Day, Hours, ShapeOf};
 use super::sign_in::SignIn;
 use super::signal::Signal;
 use super::silence::{Traffic, TrafficRow, day_traffic};
-use super::story::{Makers, Ruled, Scene, Story};
+use super::story::{Ruled, Scene, Story};
 use super::workspace::{Kept, Window, Workspace, midnight_after};
 use crate::error::Result;
 use crate::lake::Lake;
@@ -67,6 +68,8 @@ pub struct Walk<'a> {
     without: BTreeSet<Signal>,
     /// People's sign-ins of the window before.
     pub(super) sign_ins: Option<(NaiveDate, Vec<SignIn>)>,
+    /// The keys made in the last windows.
+    pub(super) issued: Vec<(Window, Issued)>,
     /// The date that the walk is at.
     last: Option<NaiveDate>,
     /// What was done to the baselines.
@@ -100,9 +103,9 @@ impl<'a> Walk<'a> {
         let places = Places::new(Some(locator(&networks)));
         let (names, memory, updated) = (Names::default(), Memory::default(), Updated::default());
         let (traffic, without) = (Traffic::default(), BTreeSet::new());
-        let (sign_ins, last) = (None, None);
+        let (sign_ins, issued, last) = (None, Vec::new(), None);
         #[rustfmt::skip]
-        let walk = Self { lake, workspace, names, places, networks, memory, traffic, dates, trained, without, sign_ins, last, updated };
+        let walk = Self { lake, workspace, names, places, networks, memory, traffic, dates, trained, without, sign_ins, issued, last, updated };
         Ok(walk)
     }
 
@@ -175,7 +178,7 @@ impl<'a> Walk<'a> {
     /// Whatever reading the lake gives.
     pub async fn stories(&mut self, window: Window, day: &ScoredDay, ruled: &Ruled) -> Result<Vec<Story>> {
         let keys = self.scene(day, ruled).keys();
-        let makers: Makers = self.workspace.makers(window, &keys, &mut self.names).await?;
+        let makers = self.makers(window, &keys).await?;
         Ok(self.scene(day, ruled).stories(&makers))
     }
 

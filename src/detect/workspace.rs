@@ -17,6 +17,7 @@ use super::completeness::{self, Hours};
 use super::counts::{Count, DayCounts};
 use super::effect;
 use super::feature::{self, Feature};
+use super::issued::Issued;
 use super::memory::{ActorDay, DayRecord, FactRow};
 use super::names::{Name, Names};
 use super::rows::{Numbers, Texts};
@@ -24,7 +25,6 @@ use super::rule;
 use super::sign_in::SignIn;
 use super::signal::Signal;
 use super::silence::TrafficRow;
-use super::story::Makers;
 use super::verdict::{CELL_LIMIT, EVENT_LIMIT, Evidence, quote, read_evidence};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{ChainStep, CompletenessStatus};
@@ -41,16 +41,13 @@ const STORY: &str = "_story";
 /// Events by account, region and service, whoever called: what `silence` compares with.
 const TRAFFIC: &str = "_traffic";
 
-/// Steps of a chain of credentials at most.
-const CHAIN: usize = 8;
-
 /// The session of a training or scoring run.
 pub struct Workspace {
     pub(super) ctx: SessionContext,
 }
 
 /// One day's part of the lake: a date, the instant up to which it is scored, and when that was known.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     /// UTC date.
     pub date: NaiveDate,
@@ -160,49 +157,15 @@ impl Workspace {
         Ok(hours)
     }
 
-    /// How keys were made, and the keys they were made with, by the key that was made.
+    /// The temporary keys made in a window.
     ///
     /// # Errors
     /// Whatever reading the lake gives.
-    pub async fn chains(&self, window: Window, keys: BTreeSet<String>) -> Result<BTreeMap<String, ChainStep>> {
-        let mut steps: BTreeMap<String, ChainStep> = BTreeMap::new();
-        let mut asked = keys;
-        for _ in 0..CHAIN {
-            // only temporary keys are made by a call of STS
-            asked.retain(|key| key.starts_with("ASIA") && !steps.contains_key(key));
-            if asked.is_empty() {
-                break;
-            }
-            let column: ArrayRef = Arc::new(StringArray::from_iter_values(&asked));
-            self.table("asked", &[("access_key", column)])?;
-            let mut found = BTreeSet::new();
-            for batch in collect(&self.ctx, &in_window(include_str!("sql/chain.sql"), window)).await? {
-                for step in read_chain(&batch)? {
-                    found.extend(step.made_with.clone());
-                    steps.insert(step.access_key_id.clone(), step);
-                }
-            }
-            asked = found;
-        }
-        Ok(steps)
-    }
-
-    /// Who made the keys given, on the window's day or the day before.
-    ///
-    /// # Errors
-    /// Whatever reading the lake gives.
-    pub async fn makers(&self, window: Window, keys: &BTreeSet<String>, names: &mut Names) -> Result<Makers> {
-        let mut makers = Makers::new();
-        if keys.is_empty() {
-            return Ok(makers);
-        }
-        let keys: ArrayRef = Arc::new(StringArray::from_iter_values(keys));
-        self.table("asked", &[("access_key", keys)])?;
-        for batch in collect(&self.ctx, &in_window(include_str!("sql/makers.sql"), window)).await? {
-            let (key, profile) = (Texts::of(&batch, "access_key")?, Texts::of(&batch, "profile")?);
-            makers.extend((0..batch.num_rows()).map(|row| (names.of(key.at(row)), names.of(profile.at(row)))));
-        }
-        Ok(makers)
+    pub async fn issued(&self, window: Window) -> Result<Issued> {
+        let mut issued = Issued::default();
+        let visit = |batch: &RecordBatch| read_issued(batch, &mut issued);
+        each(&self.ctx, &in_window(include_str!("sql/issued.sql"), window), visit).await?;
+        Ok(issued)
     }
 
     /// The events of flagged cells (story, cell, thousandths of a bit), by story.
@@ -286,18 +249,22 @@ fn broken(name: &str, error: datafusion::error::DataFusionError) -> Error {
     Error::new(ErrorKind::Internal, format!("cannot prepare the detector's table {name}")).source(error)
 }
 
-fn read_chain(batch: &RecordBatch) -> Result<Vec<ChainStep>> {
+fn read_issued(batch: &RecordBatch, issued: &mut Issued) -> Result<()> {
     let text = |name| Texts::of(batch, name);
-    let (key, actor, call, made_with) = (text("access_key")?, text("actor")?, text("call")?, text("made_with")?);
+    let (answer, actor, call, made_with) =
+        (text("responseelements")?, text("actor")?, text("call")?, text("made_with")?);
     let time = Numbers::of_instants(batch, "eventtime")?;
-    let step = |row| ChainStep {
-        access_key_id: key.at(row).to_owned(),
-        call: call.at(row).to_owned(),
-        made_by: actor.at(row).to_owned(),
-        made_with: made_with.owned(row),
-        time: time.instant(row),
-    };
-    Ok((0..batch.num_rows()).map(step).collect())
+    for row in time.rows() {
+        let Some(key) = effect::issued_key(answer.at(row)) else { continue };
+        issued.add(&ChainStep {
+            access_key_id: key.to_owned(),
+            call: call.at(row).to_owned(),
+            made_by: actor.at(row).to_owned(),
+            made_with: made_with.owned(row),
+            time: time.instant(row),
+        });
+    }
+    Ok(())
 }
 
 /// Rows of `baselines`.
