@@ -8,6 +8,9 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::DFSchema;
+use datafusion::common::tree_node::TreeNode;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 
@@ -25,8 +28,19 @@ impl Expression {
     /// `Usage` where the SQL is wrong.
     pub fn new(ctx: &SessionContext, sql: &str, schema: &SchemaRef) -> Result<Self> {
         let plan = || {
-            let schema = DFSchema::try_from(Arc::clone(schema))?;
-            ctx.create_physical_expr(ctx.parse_sql_expr(sql, &schema)?, &schema)
+            let schema = Arc::new(DFSchema::try_from(Arc::clone(schema))?);
+            let state = ctx.state();
+            let context = SimplifyContext::builder()
+                .with_schema(Arc::clone(&schema))
+                .with_config_options(Arc::clone(state.config_options()))
+                .build();
+            let simplifier = ExprSimplifier::new(context);
+            let mut expr = simplifier.coerce(ctx.parse_sql_expr(sql, &schema)?, &schema)?;
+            for rewrite in state.analyzer().function_rewrites() {
+                expr = expr.transform_up(|expr| rewrite.rewrite(expr, &schema, state.config_options()))?.data;
+            }
+            // some functions are only there to be made into others
+            state.create_physical_expr(simplifier.simplify(expr)?, &schema)
         };
         plan().map(Self).map_err(|error| fault::of(&error))
     }
