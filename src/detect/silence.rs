@@ -259,6 +259,10 @@ impl Judged<'_> {
             always.iter().map(|(talker, days)| (*talker, expected(days, self.date))).collect();
         let silences = expected.iter().filter_map(|(talker, level)| {
             let observed = self.count(talker);
+            // what the others say can only lower what is expected
+            if observed as f64 > level.mean * TOO_LITTLE {
+                return None;
+            }
             let quiet = self.elsewhere(talker, &expected);
             let level = Level { mean: level.mean * quiet, ..*level };
             let least = always[talker].iter().map(|(_, count)| *count).min().unwrap_or(0);

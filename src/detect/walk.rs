@@ -104,9 +104,22 @@ impl<'a> Walk<'a> {
         let (names, memory, updated) = (Names::default(), Memory::default(), Updated::default());
         let (traffic, without) = (Traffic::default(), BTreeSet::new());
         let (sign_ins, issued, last) = (None, Vec::new(), None);
-        #[rustfmt::skip]
-        let walk = Self { lake, workspace, names, places, networks, memory, traffic, dates, trained, without, sign_ins, issued, last, updated };
-        Ok(walk)
+        Ok(Self {
+            lake,
+            workspace,
+            names,
+            places,
+            networks,
+            memory,
+            traffic,
+            dates,
+            trained,
+            without,
+            sign_ins,
+            issued,
+            last,
+            updated,
+        })
     }
 
     /// Scores without some signals. What is kept was scored with all of them, so that every date is counted anew then,
