@@ -33,7 +33,7 @@ impl<const N: usize, V> Groups<N, V> {
             (std::array::from_fn(|at| text(at, codes[at])), value)
         };
         let mut all: Vec<([&str; N], &V)> = self.groups.iter().map(named).collect();
-        all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        all.sort_unstable_by_key(|(texts, _)| *texts);
         all
     }
 }
