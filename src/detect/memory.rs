@@ -275,7 +275,7 @@ impl Memory {
         self.own.get(&(profile, feature, value)).map_or(0.0, |own| own.days * decay(own.last, date))
     }
 
-    /// The prefixes that an actor called from in the quarter before a date, in no order, with the days as bits (see [`DaySet`]).
+    /// The prefixes that an actor called from in the quarter before a date, in no order, with the days as bits.
     pub fn networks(&self, profile: Name, date: NaiveDate) -> impl Iterator<Item = (Name, u128)> {
         let all = self.networks.get(&profile).into_iter().flatten();
         all.map(move |(prefix, days)| (*prefix, days.before(date))).filter(|(_, days)| *days != 0)
