@@ -11,6 +11,10 @@ use object_store::path::Path;
 use serde_json::Value;
 use url::Url;
 
+/// What helps where a file is damaged; the lake and the query engine both come upon them.
+pub const DAMAGED_HINT: &str =
+    "the file is damaged: `trailhound lake repair` takes it out, and the next ingest reads its events again";
+
 /// One Parquet file of a table.
 #[derive(Debug, Clone)]
 pub struct DataFile {

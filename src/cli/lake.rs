@@ -212,7 +212,7 @@ pub fn print_repaired(report: &RepairReport, depth: Depth, out: &mut dyn Write) 
         let (verb, objects) = (if report.dry_run { "would forget" } else { "forgot    " }, report.objects);
         writeln!(
             out,
-            "{verb} {objects} objects from {first} on: `trailhound ingest` reads them again, and drops what is there"
+            "{verb} {objects} objects from {first} on: `trailhound ingest` reads them again, and adds what is missing"
         )?;
     }
     Ok(())

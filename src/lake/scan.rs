@@ -20,11 +20,7 @@ use super::Lake;
 use super::evolve::conform;
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::Table;
-use crate::table::{DataFile, TableSnapshot};
-
-/// What helps where a file is damaged.
-const REPAIR: &str =
-    "the file is damaged: `trailhound lake repair` takes it out, and the next ingest reads its events again";
+use crate::table::{DAMAGED_HINT, DataFile, TableSnapshot};
 
 /// Rows read at a time.
 const BATCH_ROWS: usize = 16 * 1024;
@@ -69,7 +65,7 @@ pub(super) fn is_damage(error: &ParquetError) -> bool {
 pub(super) fn damaged(path: &Path, error: ParquetError) -> Error {
     let what = format!("cannot read {path}");
     match is_damage(&error) {
-        true => Error::new(ErrorKind::BadInput, what).source(error).hint(REPAIR),
+        true => Error::new(ErrorKind::BadInput, what).source(error).hint(DAMAGED_HINT),
         false => Error::new(ErrorKind::Unavailable, what).source(error),
     }
 }

@@ -15,6 +15,7 @@ use parquet::errors::ParquetError;
 
 use super::nearest::nearest;
 use crate::error::{Error, ErrorKind};
+use crate::table::DAMAGED_HINT;
 use place::Place;
 
 /// Turns an error of the query engine into ours.
@@ -219,12 +220,8 @@ fn parquet(error: &ParquetError) -> Error {
 /// What DataFusion puts before the words of a store.
 const STORE: &str = "Object Store error: ";
 
-/// What helps where a file of the lake is damaged.
-const REPAIR: &str =
-    "the file is damaged: `trailhound lake repair` takes it out, and the next ingest reads its events again";
-
 fn broken_file(error: &impl ToString) -> Error {
-    Error::new(ErrorKind::BadInput, format!("cannot read a file of the lake: {}", error.to_string())).hint(REPAIR)
+    Error::new(ErrorKind::BadInput, format!("cannot read a file of the lake: {}", error.to_string())).hint(DAMAGED_HINT)
 }
 
 /// How stores say that a file is shorter than the lake's log has it.
@@ -243,7 +240,7 @@ fn store_said(text: &str) -> Error {
             "the lake changed under the query: run it again; a file that stays lost: `trailhound lake repair`",
         )
     } else if BEYOND.iter().any(|words| text.contains(words)) {
-        (ErrorKind::BadInput, REPAIR)
+        (ErrorKind::BadInput, DAMAGED_HINT)
     } else if text.contains("lacked the necessary privileges") || text.contains("lacked valid authentication") {
         (ErrorKind::Denied, "check the credentials and their right to read the lake")
     } else {
