@@ -1,6 +1,6 @@
 //! libdeflate, as far as it is needed here.
 //!
-//! Owns: the crate's only unsafe code. The safe binding (`libdeflater`) does not tell how much of its input a member
+//! Owns: the library's only unsafe code. The safe binding (`libdeflater`) does not tell how much of its input a member
 //! took, and so takes a file of two members for one of the first: the second half of an object would be lost unnoticed.
 
 #![allow(unsafe_code, reason = "four calls into C, each with buffers whose length Rust knows")]

@@ -46,13 +46,7 @@ pub(super) struct GroupByViews;
 
 impl PhysicalOptimizerRule for GroupByViews {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _config: &ConfigOptions) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let replace = |node: Arc<dyn ExecutionPlan>| {
-            Ok(match node.downcast_ref::<AggregateExec>().filter(|aggregate| is_ours(aggregate)) {
-                Some(aggregate) => Transformed::yes(Arc::new(Grouping::new(aggregate)) as Arc<dyn ExecutionPlan>),
-                None => Transformed::no(node),
-            })
-        };
-        plan.transform_up(replace).data()
+        plan.transform_up(|node| Ok(replaced(node))).data()
     }
 
     fn name(&self) -> &'static str {
@@ -61,6 +55,18 @@ impl PhysicalOptimizerRule for GroupByViews {
 
     fn schema_check(&self) -> bool {
         true
+    }
+}
+
+/// An aggregation, by [`Grouping`] where that can be.
+pub(super) fn by_views(aggregate: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    replaced(aggregate).data
+}
+
+fn replaced(node: Arc<dyn ExecutionPlan>) -> Transformed<Arc<dyn ExecutionPlan>> {
+    match node.downcast_ref::<AggregateExec>().filter(|aggregate| is_ours(aggregate)) {
+        Some(aggregate) => Transformed::yes(Arc::new(Grouping::new(aggregate))),
+        None => Transformed::no(node),
     }
 }
 

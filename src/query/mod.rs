@@ -5,6 +5,8 @@
 //! Invariant: a session sees exactly the snapshots it was made from; what is committed later is not in it.
 
 mod bounds;
+mod codes;
+mod counting;
 pub mod dialect;
 mod explain;
 mod expression;
@@ -17,7 +19,9 @@ mod nearest;
 mod ordered;
 mod origins;
 pub mod output;
+mod pieces;
 mod provider;
+mod row_group;
 mod scope;
 mod seek;
 mod text;
@@ -97,6 +101,7 @@ pub fn session_for(snapshots: &[TableSnapshot], options: &QueryOptions, access: 
             functions::named(functions::json::lookups::NAME),
             functions::named("row_field"),
         ))
+        .with_physical_optimizer_rule(Arc::new(counting::CountByCodes))
         .with_physical_optimizer_rule(Arc::new(grouping::GroupByViews))
         .with_default_features()
         // CREATE EXTERNAL TABLE is refused, and it could not work either.

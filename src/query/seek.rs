@@ -22,13 +22,11 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::RowSelection;
-use parquet::basic::{Encoding, Type};
 use parquet::bloom_filter::Sbbf;
-use parquet::column::page::{Page, PageReader};
-use parquet::errors::{ParquetError, Result};
+use parquet::errors::Result;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
-use parquet::file::reader::{ChunkReader, Length};
-use parquet::file::serialized_reader::SerializedPageReader;
+
+use super::codes::{self, Codes};
 
 /// Columns that are looked into: a struct's members, and texts of which a value is in few rows of many groups.
 const COLUMNS: [&str; 3] = ["useridentity", "actor", "sourceipaddress"];
@@ -184,12 +182,7 @@ async fn find(
     group: &RowGroupMetaData,
     needle: &Needle,
 ) -> DfResult<Option<Vec<Range<usize>>>> {
-    let same = |column: &&ColumnChunkMetaData| column.column_path().parts() == needle.path.as_slice();
-    let Some(column) = group.columns().iter().find(same) else { return Ok(None) };
-    let readable = column.column_type() == Type::BYTE_ARRAY && column.column_descr().max_rep_level() == 0;
-    if !readable {
-        return Ok(None);
-    }
+    let Some(column) = codes::column(group, &needle.path) else { return Ok(None) };
     let location = &file.object_meta.location;
     let mut values: Vec<&str> = needle.values.iter().map(String::as_str).collect();
     if let (Some(offset), Some(length)) = (column.bloom_filter_offset(), column.bloom_filter_length())
@@ -203,12 +196,11 @@ async fn find(
     if values.is_empty() {
         return Ok(Some(Vec::new()));
     }
-    let (start, length) = column.byte_range();
-    let bytes = store.get_range(location, start..start + length).await?;
+    let bytes = store.get_range(location, codes::place(column)).await?;
     let rows = usize::try_from(group.num_rows()).unwrap_or_default();
     let values = values.into_iter().map(str::as_bytes).collect();
     // what cannot be read, the general reader will say what is wrong with it
-    Ok(places(Window { bytes, start }, column, rows, &values).unwrap_or_default())
+    Ok(places(bytes, column, rows, &values).unwrap_or_default())
 }
 
 fn range(offset: i64, length: i64) -> Option<Range<u64>> {
@@ -216,185 +208,29 @@ fn range(offset: i64, length: i64) -> Option<Range<u64>> {
     Some(start..start.checked_add(u64::try_from(length).ok()?)?)
 }
 
-/// A column chunk as if it were the file.
-struct Window {
-    bytes: Bytes,
-    start: u64,
-}
-
-impl Length for Window {
-    fn len(&self) -> u64 {
-        self.start + self.bytes.len() as u64
-    }
-}
-
-impl ChunkReader for Window {
-    type T = bytes::buf::Reader<Bytes>;
-
-    fn get_read(&self, start: u64) -> Result<Self::T> {
-        use bytes::Buf;
-        let length = usize::try_from(self.len().saturating_sub(start)).unwrap_or_default();
-        Ok(self.get_bytes(start, length)?.reader())
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
-        let outside = || ParquetError::General("a page lies outside of its column".to_owned());
-        let from = start.checked_sub(self.start).and_then(|from| usize::try_from(from).ok()).ok_or_else(outside)?;
-        let upto = from.checked_add(length).filter(|upto| *upto <= self.bytes.len()).ok_or_else(outside)?;
-        Ok(self.bytes.slice(from..upto))
-    }
-}
-
 /// The rows of a column chunk that have one of the values; `None` where it is not all codes.
 fn places(
-    window: Window,
+    bytes: Bytes,
     column: &ColumnChunkMetaData,
     rows: usize,
     values: &HashSet<&[u8]>,
 ) -> Result<Option<Vec<Range<usize>>>> {
-    let mut pages = SerializedPageReader::new(Arc::new(window), column, rows, None)?;
-    let deepest = u32::try_from(column.column_descr().max_def_level()).unwrap_or_default();
-    let (mut found, mut row, mut wanted): (Vec<Range<usize>>, usize, Vec<bool>) = (Vec::new(), 0, Vec::new());
-    let (mut levels, mut codes) = (Vec::new(), Vec::new());
-    while let Some(page) = pages.get_next_page()? {
-        let encoding = page.encoding();
-        let Some(split) = parts(&page, deepest) else {
-            let Page::DictionaryPage { buf, num_values, .. } = page else { return Ok(None) };
-            wanted = wanted_codes(&buf, num_values, values);
-            if !wanted.contains(&true) {
-                return Ok(Some(found));
-            }
-            continue;
-        };
-        if !matches!(encoding, Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY) || wanted.is_empty() {
-            return Ok(None);
-        }
-        let count = split.values;
-        levels.clear();
-        if deepest > 0 && hybrid(split.levels, width(deepest), count, &mut levels).is_none() {
-            return Ok(None);
-        }
-        codes.clear();
-        let present = if deepest > 0 { levels.iter().filter(|level| **level == deepest).count() } else { count };
-        let Some((bits, packed)) = split.codes.split_first() else { return Ok((present == 0).then_some(found)) };
-        if hybrid(packed, *bits, present, &mut codes).is_none() {
-            return Ok(None);
-        }
-        let mut next = codes.iter();
-        for place in 0..count {
-            let here = deepest == 0 || levels.get(place) == Some(&deepest);
-            if here && next.next().is_some_and(|code| wanted.get(*code as usize) == Some(&true)) {
-                match found.last_mut() {
-                    Some(last) if last.end == row + place => last.end += 1,
-                    _ => found.push(row + place..row + place + 1),
-                }
-            }
-        }
-        row += count;
+    let Some(codes) = Codes::open(bytes, column, rows)? else { return Ok(None) };
+    let Some((dictionary, entries)) = codes.dictionary() else { return Ok(None) };
+    let wanted: Vec<bool> = entries.into_iter().map(|entry| values.contains(&dictionary[entry])).collect();
+    if !wanted.contains(&true) {
+        return Ok(Some(Vec::new()));
     }
-    Ok((row == rows).then_some(found))
-}
-
-/// A data page's definition levels and what follows them.
-struct Parts<'a> {
-    values: usize,
-    levels: &'a [u8],
-    codes: &'a [u8],
-}
-
-/// Takes a data page apart; `None` for any other page.
-fn parts(page: &Page, deepest: u32) -> Option<Parts<'_>> {
-    match page {
-        Page::DataPage { buf, num_values, .. } => {
-            let values = *num_values as usize;
-            if deepest == 0 {
-                return Some(Parts { values, levels: &[], codes: buf });
-            }
-            let (length, rest) = buf.split_first_chunk::<4>()?;
-            let (levels, codes) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-            Some(Parts { values, levels, codes })
-        }
-        Page::DataPageV2 { buf, num_values, def_levels_byte_len, rep_levels_byte_len, .. } => {
-            let levels = buf.get(*rep_levels_byte_len as usize..)?;
-            let (levels, codes) = levels.split_at_checked(*def_levels_byte_len as usize)?;
-            Some(Parts { values: *num_values as usize, levels, codes })
-        }
-        Page::DictionaryPage { .. } => None,
-    }
-}
-
-/// Which codes of a dictionary of length-prefixed texts stand for one of the values.
-fn wanted_codes(dictionary: &[u8], codes: u32, values: &HashSet<&[u8]>) -> Vec<bool> {
-    let mut rest = dictionary;
-    let next = |_| {
-        let (length, behind) = rest.split_first_chunk::<4>()?;
-        let (text, behind) = behind.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-        rest = behind;
-        Some(values.contains(text))
-    };
-    (0..codes).map_while(next).collect()
-}
-
-/// Bits that a value up to `largest` needs.
-fn width(largest: u32) -> u8 {
-    u8::try_from(u32::BITS - largest.leading_zeros()).unwrap_or(32)
-}
-
-/// Reads `count` numbers of Parquet's hybrid of run lengths and bit packing; `None` where there are not as many.
-fn hybrid(mut bytes: &[u8], width: u8, count: usize, out: &mut Vec<u32>) -> Option<()> {
-    if width > 32 {
-        return None;
-    }
-    while out.len() < count {
-        let header = varint(&mut bytes)?;
-        if header & 1 == 0 {
-            let (value, rest) = bytes.split_at_checked(usize::from(width.div_ceil(8)))?;
-            let mut padded = [0; 4];
-            padded[..value.len()].copy_from_slice(value);
-            let length = usize::try_from(header >> 1).ok()?.min(count - out.len());
-            out.extend(std::iter::repeat_n(u32::from_le_bytes(padded), length));
-            (length > 0).then_some(())?;
-            bytes = rest;
-        } else {
-            let groups = usize::try_from(header >> 1).ok()?;
-            let size = groups.checked_mul(usize::from(width))?.min(bytes.len());
-            let (packed, rest) = bytes.split_at(size);
-            let length = groups.checked_mul(8)?.min(count - out.len());
-            (length > 0 && packed.len() * 8 >= length * usize::from(width)).then_some(())?;
-            unpack(packed, width, length, out);
-            bytes = rest;
+    let Some(codes) = codes.read()? else { return Ok(None) };
+    let mut found: Vec<Range<usize>> = Vec::new();
+    let is_wanted = |code: &u32| wanted.get(*code as usize) == Some(&true);
+    for (row, _) in codes.iter().enumerate().filter(|(_, code)| is_wanted(code)) {
+        match found.last_mut() {
+            Some(last) if last.end == row => last.end += 1,
+            _ => found.push(row..row + 1),
         }
     }
-    Some(())
-}
-
-/// Appends `count` numbers of `width` bits, the first in the lowest bits.
-fn unpack(packed: &[u8], width: u8, count: usize, out: &mut Vec<u32>) {
-    let width = u32::from(width);
-    let mask = (1_u64 << width) - 1;
-    let (mut bits, mut filled, mut next) = (0_u64, 0, packed.iter());
-    for _ in 0..count {
-        while filled < width {
-            bits |= u64::from(*next.next().unwrap_or(&0)) << filled;
-            filled += 8;
-        }
-        out.push((bits & mask) as u32);
-        bits >>= width;
-        filled -= width;
-    }
-}
-
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..35).step_by(7) {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
+    Ok(Some(found))
 }
 
 #[cfg(test)]
@@ -461,10 +297,10 @@ mod tests {
     fn found(file: &Bytes, rows: usize, values: &[&str]) -> Option<Vec<usize>> {
         let metadata = ParquetMetaDataReader::new().parse_and_finish(file).unwrap();
         let column = metadata.row_group(0).column(0);
-        let (start, length) = column.byte_range();
-        let bytes = file.slice(start as usize..(start + length) as usize);
+        let place = codes::place(column);
+        let bytes = file.slice(place.start as usize..place.end as usize);
         let values = values.iter().map(|value| value.as_bytes()).collect();
-        let places = places(Window { bytes, start }, column, rows, &values).unwrap();
+        let places = places(bytes, column, rows, &values).unwrap();
         places.map(|ranges| ranges.into_iter().flatten().collect())
     }
 
@@ -481,14 +317,6 @@ mod tests {
                 let expected: Vec<usize> = (0..keys.len()).filter(one_of).collect();
                 prop_assert_eq!(found(&file, keys.len(), values), Some(expected));
             }
-        }
-
-        #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..60), width in any::<u8>(), count in 0_usize..200) {
-            let mut out = Vec::new();
-            let read = hybrid(&bytes, width, count, &mut out);
-            prop_assert!(read.is_none() || out.len() == count);
-            wanted_codes(&bytes, 9, &HashSet::from([&b"x"[..]]));
         }
     }
 

@@ -1,0 +1,259 @@
+//! Columns of texts that repeat, read as the codes that stand in their pages.
+//!
+//! Owns: a column chunk's dictionary and, page by page, each row's code: no text of a row is made.
+//! Refuses: columns of lists, and chunks of which not every page is codes: the general reader reads those.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parquet::basic::{Encoding, Type};
+use parquet::column::page::{Page, PageReader};
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
+use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::serialized_reader::SerializedPageReader;
+
+/// The code of a row that has no value.
+pub(super) const NULL: u32 = u32::MAX;
+
+/// The column (or the member of a struct) of that path in a row group, where it may be all codes.
+pub(super) fn column<'g>(group: &'g RowGroupMetaData, path: &[String]) -> Option<&'g ColumnChunkMetaData> {
+    let column = group.columns().iter().find(|column| column.column_path().parts() == path)?;
+    let readable = column.column_type() == Type::BYTE_ARRAY && column.column_descr().max_rep_level() == 0;
+    (readable && column.dictionary_page_offset().is_some()).then_some(column)
+}
+
+/// Where a column chunk stands in its file.
+pub(super) fn place(column: &ColumnChunkMetaData) -> Range<u64> {
+    let (start, length) = column.byte_range();
+    start..start + length
+}
+
+/// A column chunk under way.
+pub(super) struct Codes {
+    pages: SerializedPageReader<Window>,
+    dictionary: Bytes,
+    entries: usize,
+    deepest: u32,
+    rows: usize,
+    levels: Vec<u32>,
+    codes: Vec<u32>,
+}
+
+impl Codes {
+    /// Opens the chunk of `bytes`, which stand at [`place`]; `None` where it does not begin with a dictionary.
+    pub(super) fn open(bytes: Bytes, column: &ColumnChunkMetaData, rows: usize) -> Result<Option<Self>> {
+        let window = Window { bytes, start: place(column).start };
+        let mut pages = SerializedPageReader::new(Arc::new(window), column, rows, None)?;
+        let Some(Page::DictionaryPage { buf, num_values, .. }) = pages.get_next_page()? else { return Ok(None) };
+        let deepest = u32::try_from(column.column_descr().max_def_level()).unwrap_or_default();
+        let (levels, codes) = (Vec::new(), Vec::new());
+        Ok(Some(Self { pages, dictionary: buf, entries: num_values as usize, deepest, rows, levels, codes }))
+    }
+
+    /// The bytes of the dictionary, and where in them each entry's text stands; `None` where it is damaged.
+    pub(super) fn dictionary(&self) -> Option<(&Bytes, Vec<Range<usize>>)> {
+        let mut next = 0;
+        let entry = |_| {
+            let length = self.dictionary.get(next..)?.first_chunk::<4>()?;
+            let start = next + 4;
+            next = start.checked_add(u32::from_le_bytes(*length) as usize)?;
+            (next <= self.dictionary.len()).then_some(start..next)
+        };
+        // a damaged page may claim any number of entries
+        let entries = (0..self.entries.min(self.dictionary.len() / 4)).map(entry).collect::<Option<Vec<_>>>()?;
+        (entries.len() == self.entries).then_some((&self.dictionary, entries))
+    }
+
+    /// The codes of all rows, appended page by page; `None` where a page has none, or they are not as many as the rows.
+    pub(super) fn read(mut self) -> Result<Option<Vec<u32>>> {
+        let mut all = Vec::with_capacity(self.rows);
+        while let Some(page) = self.pages.get_next_page()? {
+            if self.page(&page, &mut all).is_none() {
+                return Ok(None);
+            }
+        }
+        Ok((all.len() == self.rows).then_some(all))
+    }
+
+    fn page(&mut self, page: &Page, all: &mut Vec<u32>) -> Option<()> {
+        if !matches!(page.encoding(), Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY) {
+            return None;
+        }
+        let Parts { values, levels, codes } = parts(page, self.deepest)?;
+        self.levels.clear();
+        if self.deepest > 0 {
+            hybrid(levels, width(self.deepest), values, &mut self.levels)?;
+        }
+        let absent = self.levels.iter().filter(|level| **level != self.deepest).count();
+        self.codes.clear();
+        match codes.split_first() {
+            Some((bits, packed)) => hybrid(packed, *bits, values - absent, &mut self.codes)?,
+            None => (absent == values).then_some(())?,
+        }
+        // a code of no entry would be told as NULL otherwise
+        self.codes.iter().all(|code| (*code as usize) < self.entries).then_some(())?;
+        if absent == 0 {
+            all.extend_from_slice(&self.codes);
+        } else {
+            let mut codes = self.codes.iter();
+            let code = |level: &u32| if *level == self.deepest { codes.next().copied() } else { None }.unwrap_or(NULL);
+            all.extend(self.levels.iter().map(code));
+        }
+        Some(())
+    }
+}
+
+/// A column chunk as if it were the file.
+struct Window {
+    bytes: Bytes,
+    start: u64,
+}
+
+impl Length for Window {
+    fn len(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+}
+
+impl ChunkReader for Window {
+    type T = bytes::buf::Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T> {
+        use bytes::Buf;
+        let length = usize::try_from(self.len().saturating_sub(start)).unwrap_or_default();
+        Ok(self.get_bytes(start, length)?.reader())
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+        let outside = || ParquetError::General("a page lies outside of its column".to_owned());
+        let from = start.checked_sub(self.start).and_then(|from| usize::try_from(from).ok()).ok_or_else(outside)?;
+        let upto = from.checked_add(length).filter(|upto| *upto <= self.bytes.len()).ok_or_else(outside)?;
+        Ok(self.bytes.slice(from..upto))
+    }
+}
+
+/// A data page's definition levels and what follows them.
+struct Parts<'a> {
+    values: usize,
+    levels: &'a [u8],
+    codes: &'a [u8],
+}
+
+/// Takes a data page apart; `None` for any other page.
+fn parts(page: &Page, deepest: u32) -> Option<Parts<'_>> {
+    match page {
+        Page::DataPage { buf, num_values, .. } => {
+            let values = *num_values as usize;
+            if deepest == 0 {
+                return Some(Parts { values, levels: &[], codes: buf });
+            }
+            let (length, rest) = buf.split_first_chunk::<4>()?;
+            let (levels, codes) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+            Some(Parts { values, levels, codes })
+        }
+        Page::DataPageV2 { buf, num_values, def_levels_byte_len, rep_levels_byte_len, .. } => {
+            let levels = buf.get(*rep_levels_byte_len as usize..)?;
+            let (levels, codes) = levels.split_at_checked(*def_levels_byte_len as usize)?;
+            Some(Parts { values: *num_values as usize, levels, codes })
+        }
+        Page::DictionaryPage { .. } => None,
+    }
+}
+
+/// Bits that a value up to `largest` needs.
+fn width(largest: u32) -> u8 {
+    u8::try_from(u32::BITS - largest.leading_zeros()).unwrap_or(32)
+}
+
+/// Reads `count` numbers of Parquet's hybrid of run lengths and bit packing; `None` where there are not as many.
+fn hybrid(mut bytes: &[u8], width: u8, count: usize, out: &mut Vec<u32>) -> Option<()> {
+    if width > 32 {
+        return None;
+    }
+    while out.len() < count {
+        let header = varint(&mut bytes)?;
+        if header & 1 == 0 {
+            let (value, rest) = bytes.split_at_checked(usize::from(width.div_ceil(8)))?;
+            let mut padded = [0; 4];
+            padded[..value.len()].copy_from_slice(value);
+            let length = usize::try_from(header >> 1).ok()?.min(count - out.len());
+            out.extend(std::iter::repeat_n(u32::from_le_bytes(padded), length));
+            (length > 0).then_some(())?;
+            bytes = rest;
+        } else {
+            let groups = usize::try_from(header >> 1).ok()?;
+            let size = groups.checked_mul(usize::from(width))?.min(bytes.len());
+            let (packed, rest) = bytes.split_at(size);
+            let length = groups.checked_mul(8)?.min(count - out.len());
+            (length > 0 && packed.len() * 8 >= length * usize::from(width)).then_some(())?;
+            unpack(packed, width, length, out);
+            bytes = rest;
+        }
+    }
+    Some(())
+}
+
+/// Appends `count` numbers of `width` bits, the first in the lowest bits.
+fn unpack(packed: &[u8], width: u8, count: usize, out: &mut Vec<u32>) {
+    let (width, mask) = (usize::from(width), (1_u64 << width) - 1);
+    let word = |from: usize| match packed.get(from..from + 8) {
+        Some(bytes) => u64::from_le_bytes(bytes.try_into().unwrap_or_default()),
+        None => {
+            let mut padded = [0; 8];
+            let rest = packed.get(from..).unwrap_or_default();
+            padded[..rest.len()].copy_from_slice(rest);
+            u64::from_le_bytes(padded)
+        }
+    };
+    // at most 32 bits behind at most 7 others: never more than a word
+    out.extend((0..count).map(|index| ((word(index * width / 8) >> (index * width % 8)) & mask) as u32));
+}
+
+fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..35).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn numbers_of_any_width_are_unpacked() {
+        for width in 1..=32_u8 {
+            let mask = (1_u64 << width) - 1;
+            let numbers: Vec<u32> = (0..19_u64).map(|n| ((n * 0x9E37_79B9) & mask) as u32).collect();
+            let mut packed = vec![0_u8; (numbers.len() * usize::from(width)).div_ceil(8)];
+            for (index, number) in numbers.iter().enumerate() {
+                for bit in 0..usize::from(width) {
+                    let place = index * usize::from(width) + bit;
+                    packed[place / 8] |= (((number >> bit) & 1) as u8) << (place % 8);
+                }
+            }
+            let mut out = Vec::new();
+            unpack(&packed, width, numbers.len(), &mut out);
+            assert_eq!(out, numbers, "{width}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..60), width in any::<u8>(), count in 0_usize..200) {
+            let mut out = Vec::new();
+            let read = hybrid(&bytes, width, count, &mut out);
+            prop_assert!(read.is_none() || out.len() == count);
+        }
+    }
+}
