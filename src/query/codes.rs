@@ -1,14 +1,16 @@
-//! Columns of texts that repeat, read as the codes that stand in their pages.
+//! Column chunks as they stand in a file: texts that repeat as the codes of their pages, instants as numbers.
 //!
 //! Owns: a column chunk's dictionary and, page by page, each row's code: no text of a row is made.
-//! Refuses: columns of lists, and chunks of which not every page is codes: the general reader reads those.
+//! Refuses: columns of lists, and chunks of texts of which not every page is codes: the general reader reads those.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parquet::basic::{Encoding, Type};
+use parquet::basic::{Encoding, LogicalType, TimeUnit, Type};
 use parquet::column::page::{Page, PageReader};
+use parquet::column::reader::ColumnReaderImpl;
+use parquet::data_type::Int64Type;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
@@ -19,15 +21,43 @@ pub(super) const NULL: u32 = u32::MAX;
 
 /// The column (or the member of a struct) of that path in a row group, where it may be all codes.
 pub(super) fn column<'g>(group: &'g RowGroupMetaData, path: &[String]) -> Option<&'g ColumnChunkMetaData> {
-    let column = group.columns().iter().find(|column| column.column_path().parts() == path)?;
-    let readable = column.column_type() == Type::BYTE_ARRAY && column.column_descr().max_rep_level() == 0;
-    (readable && column.dictionary_page_offset().is_some()).then_some(column)
+    let is_coded = |column: &&ColumnChunkMetaData| {
+        column.column_type() == Type::BYTE_ARRAY && column.dictionary_page_offset().is_some()
+    };
+    find(group, path).filter(is_coded)
+}
+
+/// The column of that path in a row group, where it has microseconds since 1970, UTC.
+pub(super) fn column_of_instants<'g>(group: &'g RowGroupMetaData, path: &[String]) -> Option<&'g ColumnChunkMetaData> {
+    let micros = LogicalType::timestamp(true, TimeUnit::MICROS);
+    find(group, path).filter(|column| column.column_descr().logical_type_ref() == Some(&micros))
+}
+
+fn find<'g>(group: &'g RowGroupMetaData, path: &[String]) -> Option<&'g ColumnChunkMetaData> {
+    let found = group.columns().iter().find(|column| column.column_path().parts() == path)?;
+    (found.column_descr().max_rep_level() == 0).then_some(found)
 }
 
 /// Where a column chunk stands in its file.
 pub(super) fn place(column: &ColumnChunkMetaData) -> Range<u64> {
     let (start, length) = column.byte_range();
     start..start + length
+}
+
+/// The numbers of a chunk of instants, which stands at [`place`]; `None` where they are not as many as the rows.
+pub(super) fn instants(bytes: Bytes, column: &ColumnChunkMetaData, rows: usize) -> Result<Option<Vec<Option<i64>>>> {
+    let window = Window { bytes, start: place(column).start };
+    let pages = SerializedPageReader::new(Arc::new(window), column, rows, None)?;
+    let mut reader = ColumnReaderImpl::<Int64Type>::new(column.column_descr_ptr(), Box::new(pages));
+    let deepest = column.column_descr().max_def_level();
+    let (mut levels, mut values) = (Vec::new(), Vec::with_capacity(rows));
+    reader.read_records(rows, (deepest > 0).then_some(&mut levels), None, &mut values)?;
+    let mut next = values.into_iter();
+    let all: Vec<Option<i64>> = match deepest {
+        0 => next.map(Some).collect(),
+        _ => levels.iter().map(|level| if *level == deepest { next.next() } else { None }).collect(),
+    };
+    Ok((all.len() == rows).then_some(all))
 }
 
 /// A column chunk under way.

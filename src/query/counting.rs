@@ -214,7 +214,7 @@ impl Left {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, Int64Array, StringArray, StructArray};
+    use arrow::array::{ArrayRef, Int64Array, StringArray, StructArray, TimestampMicrosecondArray};
     use arrow::datatypes::{Field, Fields, Schema, SchemaRef};
     use arrow::util::pretty::pretty_format_batches;
     use datafusion::execution::SessionStateBuilder;
@@ -236,6 +236,7 @@ mod tests {
             Field::new("name", DataType::Utf8, true),
             Field::new("useridentity", identity, true),
             Field::new("number", DataType::Int64, true),
+            Field::new("eventtime", crate::schema::timestamp(), true),
             Field::new("kind", DataType::Utf8, true),
         ]))
     }
@@ -244,6 +245,7 @@ mod tests {
     fn rows(from: i64, upto: i64) -> RecordBatch {
         let rows = from..upto;
         let name = |row: i64| (row % 13 > 0).then(|| format!("a name too long for a view {}", row * 7 % 40));
+        let time = |row: i64| (row % 7 > 0).then_some(row * 3_600_000_000);
         let kind = |row: i64| (row % 5 > 0).then(|| format!("k{}", row % 3));
         let kinds: StringArray = rows.clone().map(|row| Some(if row % 2 == 0 { "Root" } else { "IAMUser" })).collect();
         let DataType::Struct(fields) = schema().field(1).data_type().clone() else { unreachable!() };
@@ -252,6 +254,7 @@ mod tests {
             Arc::new(rows.clone().map(name).collect::<StringArray>()),
             Arc::new(StructArray::new(fields, vec![Arc::new(kinds)], Some(present))),
             Arc::new(rows.clone().collect::<Int64Array>()),
+            Arc::new(rows.clone().map(time).collect::<TimestampMicrosecondArray>().with_timezone("UTC")),
             Arc::new(rows.map(kind).collect::<StringArray>()),
         ];
         RecordBatch::try_new(schema(), columns).unwrap()
@@ -281,7 +284,7 @@ mod tests {
         let files = vec![
             file(&store, "codes", &rows(0, 300), groups).await,
             file(&store, "texts", &rows(300, 400), of().set_dictionary_enabled(false).build()).await,
-            file(&store, "before", &rows(400, 500).project(&[0, 1, 2]).unwrap(), of().build()).await,
+            file(&store, "before", &rows(400, 500).project(&[0, 1, 2, 3]).unwrap(), of().build()).await,
         ];
         let snapshot = snapshot(files, Arc::new(store));
         (SnapshotTable::new(&snapshot).unwrap(), snapshot.store)
@@ -315,6 +318,9 @@ mod tests {
             "SELECT name, count(*) FROM t WHERE kind IS NULL GROUP BY 1 ORDER BY 1",
             "SELECT name, count(*) FROM t WHERE kind LIKE 'k%' AND upper(name) LIKE '%VIEW 1%' GROUP BY 1 ORDER BY 1",
             "SELECT kind, count(*) FROM t WHERE name IN ('none', 'nor this') GROUP BY 1 ORDER BY 1",
+            "SELECT kind, count(*) FROM t WHERE eventtime > timestamp '1970-01-03T00:00:00Z' AND kind <> 'k1' \
+             AND eventtime <= timestamp '1970-01-16T12:00:00Z' GROUP BY 1 ORDER BY 1",
+            "SELECT name, count(*) FROM t WHERE eventtime IS NULL GROUP BY 1 ORDER BY 1",
         ] {
             let (expected, _) = asked(sql, false).await;
             let (answer, plan) = asked(sql, true).await;

@@ -21,7 +21,7 @@ use object_store::ObjectStore;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, RowGroupMetaData};
 
 use super::codes;
-use super::row_group::{Question, count};
+use super::row_group::{self, Question, count};
 
 /// Files of a partition, and row groups, that are fetched at the same time.
 const AHEAD: usize = 2;
@@ -72,7 +72,7 @@ impl Reader {
     /// The bytes of the columns of a row group; `None` where one has no codes.
     async fn fetch(self: Arc<Self>, piece: Piece) -> DfResult<(Piece, Option<Vec<Bytes>>)> {
         let group = piece.group();
-        let place = |path: &Vec<String>| codes::column(group, path).map(codes::place);
+        let place = |path: &Vec<String>| row_group::column(group, path).map(codes::place);
         let Some(places) = self.question.columns.iter().map(place).collect::<Option<Vec<_>>>() else {
             return Ok((piece, None));
         };

@@ -1,17 +1,18 @@
 //! What the codes of a row group tell: how many rows there are of each combination of texts.
 //!
-//! Owns: the question ([`Question`]), and its answer from column chunks ([`count`]). A condition is asked once for each entry
-//! of a dictionary, not for each row; rows are told apart and counted by their codes.
-//! Refuses: conditions that need more than one column.
+//! Owns: the question ([`Question`]), and its answer from column chunks ([`count`]). A condition on a text is asked once for each
+//! entry of a dictionary, not for each row; rows are told apart and counted by their codes.
+//! Refuses: conditions that need more than one column, and columns of anything but texts and instants.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringViewArray, StringViewBuilder, UInt32Array,
+    Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringViewArray, StringViewBuilder, TimestampMicrosecondArray,
+    UInt32Array,
 };
 use arrow::compute::{cast, take};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use bytes::Bytes;
 use datafusion::common::{Result as DfResult, ScalarValue};
 use datafusion::datasource::physical_plan::{FileScanConfig, FileSource, ParquetSource};
@@ -21,10 +22,10 @@ use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr, split_conjunct
 use datafusion::physical_plan::aggregates::AggregateExec;
 use foldhash::fast::RandomState;
 use parquet::errors::Result;
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 
 use super::codes::{self, Codes, NULL};
-use crate::schema::is_unique;
+use crate::schema::{is_unique, timestamp};
 
 /// Combinations of codes up to which each has its own place in a table (of a megabyte); beyond it they are hashed.
 const MAX_TABLE: usize = 1 << 17;
@@ -62,12 +63,12 @@ impl Question {
     fn condition(&mut self, condition: &Arc<dyn PhysicalExpr>, scan: &FileScanConfig) -> Option<()> {
         let columns = collect_columns(condition);
         let [column] = columns.iter().collect::<Vec<_>>()[..] else { return None };
-        let schema = scan.file_schema();
-        let is_text = schema.field_with_name(column.name()).ok()?.data_type() == &DataType::Utf8View;
-        if !is_text || DynamicFilterTracking::classify(condition).contains_dynamic_filter() {
+        let field = scan.file_schema().field_with_name(column.name()).ok()?;
+        let is_readable = *field.data_type() == DataType::Utf8View || *field.data_type() == timestamp();
+        if !is_readable || DynamicFilterTracking::classify(condition).contains_dynamic_filter() {
             return None;
         }
-        let alone = reassign_expr_columns(Arc::clone(condition), &one_text(column.name())).ok()?;
+        let alone = reassign_expr_columns(Arc::clone(condition), &Schema::new(vec![field.clone()])).ok()?;
         let column = self.column(vec![column.name().to_owned()])?;
         self.conditions.push((column, alone));
         Some(())
@@ -83,11 +84,6 @@ impl Question {
             self.columns.len() - 1
         }))
     }
-}
-
-/// The schema of a condition's one column.
-fn one_text(name: &str) -> Schema {
-    Schema::new(vec![Field::new(name, DataType::Utf8View, true)])
 }
 
 /// The path of a column or of a struct's member.
@@ -131,16 +127,26 @@ pub(super) fn count(
     Ok(groups(schema, &by, &examples, counts).ok().map(|groups| (groups, combinations.numbers.len())))
 }
 
+/// The column of a row group that can be read here.
+pub(super) fn column<'g>(group: &'g RowGroupMetaData, path: &[String]) -> Option<&'g ColumnChunkMetaData> {
+    codes::column(group, path).or_else(|| codes::column_of_instants(group, path))
+}
+
 /// A column of a row group.
 struct Coded {
-    /// The entries of its dictionary, and NULL as one more behind them.
-    values: StringViewArray,
+    /// The entries of its dictionary, and NULL as one more behind them; of instants every row's.
+    values: ArrayRef,
     /// The place in `values` of each row's.
     codes: Vec<u32>,
 }
 
 impl Coded {
     fn read(group: &RowGroupMetaData, path: &[String], bytes: Bytes, rows: usize) -> Result<Option<Self>> {
+        if let Some(column) = codes::column_of_instants(group, path) {
+            let values = codes::instants(bytes, column, rows)?;
+            let values = values.map(|values| TimestampMicrosecondArray::from(values).with_timezone("UTC"));
+            return Ok(values.map(|values| Self { values: Arc::new(values), codes: (0..rows as u32).collect() }));
+        }
         let Some(column) = codes::column(group, path) else { return Ok(None) };
         let Some(chunk) = Codes::open(bytes, column, rows)? else { return Ok(None) };
         let Some(values) = values(&chunk) else { return Ok(None) };
@@ -149,7 +155,7 @@ impl Coded {
             codes.iter_mut().filter(|code| **code == NULL).for_each(|code| *code = null);
             codes
         });
-        Ok(codes.map(|codes| Self { values, codes }))
+        Ok(codes.map(|codes| Self { values: Arc::new(values), codes }))
     }
 }
 
@@ -182,9 +188,8 @@ fn chosen(question: &Question, columns: &[Coded], rows: usize) -> Option<Option<
 }
 
 /// Of which values a condition is true.
-fn holds(condition: &Arc<dyn PhysicalExpr>, values: &StringViewArray) -> DfResult<Vec<bool>> {
-    let column: ArrayRef = Arc::new(values.clone());
-    let batch = RecordBatch::try_from_iter_with_nullable([("", column, true)])?;
+fn holds(condition: &Arc<dyn PhysicalExpr>, values: &ArrayRef) -> DfResult<Vec<bool>> {
+    let batch = RecordBatch::try_from_iter_with_nullable([("", Arc::clone(values), true)])?;
     let holds = condition.evaluate(&batch)?.into_array(values.len())?;
     Ok(holds.as_boolean().iter().map(|holds| holds == Some(true)).collect())
 }

@@ -106,7 +106,7 @@ fn rows_of_real_logs_survive_a_rewrite_with_little_memory() {
     world.run(&["ingest", &source.to_string_lossy(), "--lake", "lake"]).expect(0);
     let before = content(&world, &EVENTS);
     // some 120 MB of rows as Arrow has them
-    optimize(&world, &["--memory-limit", "24MiB", "--threads", "1", "--target-size", "1MiB"]).expect(0);
+    optimize(&world, &["--memory-limit", "24MiB", "--threads", "2", "--target-size", "1MiB"]).expect(0);
     assert!(world.report()["tables"][0]["rows"].as_u64() == Some(23_981), "{}", world.report());
     assert_eq!(content(&world, &EVENTS), before);
     optimize(&world, &["--full"]).expect(0);
