@@ -7,7 +7,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tempfile::TempDir;
 use trailhound::batch::{RowGroup, identify};
 use trailhound::decode::{DEFAULT_LIMIT, decode};
-use trailhound::demo::corpus;
+use trailhound::demo::corpus::{self, CorpusOptions};
 use trailhound::encode::EventEncoder;
 use trailhound::event::Reject;
 use trailhound::ingest::{IngestOptions, Stop, ingest};
@@ -33,7 +33,8 @@ struct Corpus {
 impl Corpus {
     fn make() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        corpus::write(folder.path(), OBJECTS, EVENTS_IN_ALL, 1).expect("the corpus");
+        let options = CorpusOptions { objects: OBJECTS, events: EVENTS_IN_ALL, days: 0..10, seed: 1 };
+        corpus::write(folder.path(), &options).expect("the corpus");
         let mut objects = Vec::new();
         read(folder.path(), &mut objects);
         let texts: Vec<Vec<u8>> = objects.iter().map(|object| text(object)).collect();

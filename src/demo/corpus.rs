@@ -4,6 +4,7 @@
 //! Refuses: a story; calls are drawn from the whole catalogue, and recorded as the demo records them.
 //! Invariant: an object depends on the seed and its number only, so the corpus does not depend on the threads.
 
+use std::ops::Range;
 use std::path::Path;
 
 use rand::Rng;
@@ -17,10 +18,8 @@ use super::record::{Call, Fate, Recorder, everyday_fate};
 use super::session::{Origin, Role, RoleUse, Session};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Midnight of 2026-01-05 UTC, the first day of every corpus.
+/// Midnight of 2026-01-05 UTC, day 0 of every corpus.
 const FIRST_DAY: i64 = 1_767_571_200;
-/// Days that a corpus is spread over.
-const DAYS: usize = 10;
 const REGIONS: [(Region, u32); 4] = [(HOME, 6), (SECOND, 3), ("eu-central-1", 2), ("us-west-2", 1)];
 
 const SERVICE_ROLES: [(&str, &str); 2] = [
@@ -36,6 +35,19 @@ const SERVICES: [&str; 6] = [
     "ecs-tasks.amazonaws.com",
 ];
 const SERVICE_SESSIONS: usize = 37;
+
+/// What to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CorpusOptions {
+    /// Log objects.
+    pub objects: usize,
+    /// Events in all of them.
+    pub events: usize,
+    /// Days that they are spread over, counted from 2026-01-05.
+    pub days: Range<usize>,
+    /// Decides every byte.
+    pub seed: u64,
+}
 
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,13 +129,14 @@ fn share(index: usize, objects: usize, events: usize) -> usize {
 }
 
 /// Key and text of one object.
-fn object(stock: &Stock, index: usize, objects: usize, events: usize, seed: u64) -> (String, String) {
-    let mut rng = stream(seed, &format!("object {index}"));
+fn object(stock: &Stock, index: usize, options: &CorpusOptions) -> (String, String) {
+    let CorpusOptions { objects, events, days, seed } = options;
+    let mut rng = stream(*seed, &format!("object {index}"));
     let account = rng.random_range(0..ACCOUNTS.len());
     let region = *choose_weighted(&mut rng, &REGIONS);
-    let midnight = FIRST_DAY + (index * DAYS / objects) as i64 * 86_400;
+    let midnight = FIRST_DAY + (days.start + index * days.len() / objects) as i64 * 86_400;
     let start = midnight + rng.random_range(0..287) * 300;
-    let count = share(index, objects, events);
+    let count = share(index, *objects, *events);
     let mut recorder = Recorder::default();
     let records: Vec<String> = (0..count)
         .map(|_| {
@@ -142,20 +155,20 @@ fn object(stock: &Stock, index: usize, objects: usize, events: usize, seed: u64)
 /// Writes a corpus below a folder.
 ///
 /// # Errors
-/// `Usage` where there are fewer events than objects or no objects, `Unavailable` where the folder cannot be written to.
-pub fn write(folder: &Path, objects: usize, events: usize, seed: u64) -> Result<CorpusSummary> {
-    if objects == 0 || events < objects {
-        let what = format!("cannot make a corpus of {objects} objects with {events} events");
-        return Err(
-            Error::new(ErrorKind::Usage, what).hint("ask for at least one object, and at least one event in each")
-        );
+/// `Usage` where there are fewer events than objects, no objects or no days, `Unavailable` where the folder cannot be written to.
+pub fn write(folder: &Path, options: &CorpusOptions) -> Result<CorpusSummary> {
+    let CorpusOptions { objects, events, days, .. } = options;
+    if *objects == 0 || events < objects || days.is_empty() {
+        let what = format!("cannot make a corpus of {objects} objects with {events} events on {} days", days.len());
+        return Err(Error::new(ErrorKind::Usage, what)
+            .hint("ask for at least one object, at least one event in each, and at least one day"));
     }
     let stock = Stock::new();
-    let Written { json_bytes, bytes } = layout::in_parallel(objects, |index| {
-        let (key, text) = object(&stock, index, objects, events, seed);
+    let Written { json_bytes, bytes } = layout::in_parallel(*objects, |index| {
+        let (key, text) = object(&stock, index, options);
         layout::write_gzip(folder, &key, &text)
     })?;
-    Ok(CorpusSummary { objects: objects as u64, events: events as u64, json_bytes, bytes })
+    Ok(CorpusSummary { objects: *objects as u64, events: *events as u64, json_bytes, bytes })
 }
 
 #[cfg(test)]
@@ -171,8 +184,10 @@ mod tests {
     #[test]
     fn an_object_is_the_same_every_time_and_has_varied_records() {
         let stock = Stock::new();
-        let (key, text) = object(&stock, 1, 4, 2000, 3);
-        assert_eq!((&key, &text), (&object(&stock, 1, 4, 2000, 3).0, &object(&stock, 1, 4, 2000, 3).1));
+        let options = CorpusOptions { objects: 4, events: 2000, days: 0..10, seed: 3 };
+        let (key, text) = object(&stock, 1, &options);
+        assert_eq!((key.clone(), text.clone()), object(&stock, 1, &options));
+        assert!(key.contains("/2026/01/07/"), "the second of four objects is of the third of ten days: {key}");
         let parsed: serde_json::Value = serde_json::from_str(&text).expect("an object is JSON");
         let records = parsed["Records"].as_array().expect("records");
         let names: std::collections::BTreeSet<String> =
@@ -186,7 +201,9 @@ mod tests {
     #[test]
     fn impossible_shapes_are_refused() {
         let folder = tempfile::tempdir().expect("a folder");
-        assert_eq!(write(folder.path(), 3, 2, 1).expect_err("too few events").kind(), ErrorKind::Usage);
-        assert_eq!(write(folder.path(), 0, 2, 1).expect_err("no objects").kind(), ErrorKind::Usage);
+        for (objects, events, days) in [(3, 2, 0..1), (0, 2, 0..1), (1, 2, 1..1)] {
+            let options = CorpusOptions { objects, events, days, seed: 1 };
+            assert_eq!(write(folder.path(), &options).expect_err("nothing to write").kind(), ErrorKind::Usage);
+        }
     }
 }

@@ -53,11 +53,19 @@ impl Workspace {
     pub async fn read(&self, window: Window, names: &mut Names, places: &mut Places) -> Result<DayEvents> {
         let mut pass = Pass::default();
         let sql = in_window(include_str!("sql/day.sql"), window);
-        each(&self.ctx, &sql, |batch| pass.add(batch, &self.ctx)).await?;
+        each(&self.ctx, &sql, |batch| pass.add(batch, self.conditions(batch)?)).await?;
         let (traffic, newest) = pass.traffic.finish();
         let Pass { fold, named, mut sign_ins, uses, .. } = pass;
         sign_ins.sort_unstable();
         Ok(DayEvents { cells: fold.cells(names, places), traffic, newest, named, sign_ins, uses })
+    }
+
+    /// The rules' conditions, planned for a day's batches, which all have the same columns.
+    fn conditions(&self, batch: &RecordBatch) -> Result<&Conditions> {
+        match self.conditions.get() {
+            Some(conditions) => Ok(conditions),
+            None => Conditions::new(&self.ctx, batch).map(|conditions| self.conditions.get_or_init(|| conditions)),
+        }
     }
 }
 
@@ -66,34 +74,29 @@ impl Workspace {
 struct Pass {
     fold: Fold,
     traffic: TrafficFold,
-    rules: Option<Conditions>,
+    /// Of the batch that is read.
+    reading: Reading,
     named: Named,
     sign_ins: Vec<SignIn>,
     uses: Uses,
 }
 
 impl Pass {
-    fn add(&mut self, batch: &RecordBatch, ctx: &SessionContext) -> Result<()> {
+    fn add(&mut self, batch: &RecordBatch, conditions: &Conditions) -> Result<()> {
         let columns = Columns::of(batch)?;
-        let mut reading = Reading::default();
+        self.reading.clear();
         for row in columns.rows() {
             self.traffic.add(&columns, row);
-            self.fold.add(&columns, row, &mut reading);
+            self.fold.add(&columns, row, &mut self.reading);
             self.uses.add(&columns, row);
             self.sign_ins.extend(SignIn::of(&columns, row));
         }
-        let rules = match self.rules.take() {
-            Some(rules) => rules,
-            None => Conditions::new(ctx, batch)?,
-        };
-        rules.name(batch, &mut self.named)?;
-        self.rules = Some(rules);
-        Ok(())
+        conditions.name(batch, &mut self.named)
     }
 }
 
 /// The conditions of the rules over single events.
-struct Conditions {
+pub struct Conditions {
     /// Which events are looked at.
     which: Expression,
     /// The rules that name one.

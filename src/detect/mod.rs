@@ -14,6 +14,7 @@ pub mod counts;
 pub mod day;
 mod day_set;
 pub mod effect;
+mod evidence;
 pub mod explain;
 pub mod feature;
 mod fold;
@@ -33,6 +34,7 @@ mod rows;
 pub mod rule;
 pub mod score;
 pub mod shape;
+mod sieve;
 pub mod sign_in;
 pub mod signal;
 pub mod silence;
@@ -332,7 +334,7 @@ impl Told<'_> {
             return Ok(Vec::new());
         }
         let evidence = walk.workspace.evidence(window, &flagged, &walk.names).await?;
-        let day = walk.day(window.date, &self.day.events.cells);
+        let day = walk.day(window.date, self.day);
         let finding = |(number, story): (usize, &&Story)| {
             let members: Vec<_> = story.members.iter().map(|at| &self.day.scores[*at]).collect();
             let rules = members.iter().filter_map(|score| self.hits.get(&score.profile)).flatten().copied().collect();
@@ -354,7 +356,7 @@ impl Told<'_> {
 }
 
 /// Cells of a story whose events are looked up at most: one event of each would be more than are told.
-const MOST_CELLS: usize = 5 * verdict::EVENT_LIMIT;
+const MOST_CELLS: usize = 5 * evidence::EVENT_LIMIT;
 
 /// The cells that carry the most, in the order of their first call.
 fn heaviest(weights: BTreeMap<usize, i64>) -> BTreeMap<usize, i64> {
@@ -371,7 +373,8 @@ fn add_rules(day: &ScoredDay, hits: &Hits, story: &Story, weights: &mut BTreeMap
         if score.best.score < story::LEAST_SCORE {
             weights.retain(|at, _| day.events.cells[*at].profile != score.profile);
         }
-        for (at, cell) in day.events.cells.iter().enumerate().filter(|(_, cell)| cell.profile == score.profile) {
+        for at in day.prepared.cells_of(score.profile).iter().copied() {
+            let cell = &day.events.cells[at];
             let bits = hits.iter().filter(|hit| hit.is_of(cell)).map(RuleHit::bits).fold(0.0, f64::max);
             if bits > 0.0 {
                 *weights.entry(at).or_default() += (bits * 1000.0) as i64;

@@ -3,7 +3,7 @@
 //! Owns: the step from record batches to plain values. Refuses: any meaning of them.
 //! Invariant: a missing column or another type is an error of ours, never a default.
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringViewArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -20,8 +20,8 @@ pub(super) fn column(batch: &RecordBatch, name: &str, data_type: &DataType) -> R
     cast(array, data_type).map_err(|error| wrong().source(error))
 }
 
-/// A column of text, whatever encoding the engine chose for it.
-pub struct Texts(StringArray);
+/// A column of text, whatever encoding the engine chose for it; views, which most are, are not copied.
+pub struct Texts(StringViewArray);
 
 impl Texts {
     /// Reads the column.
@@ -29,7 +29,7 @@ impl Texts {
     /// # Errors
     /// `Internal` where it is missing or not text.
     pub fn of(batch: &RecordBatch, name: &str) -> Result<Self> {
-        Ok(Self(column(batch, name, &DataType::Utf8)?.as_string::<i32>().clone()))
+        Ok(Self(column(batch, name, &DataType::Utf8View)?.as_string_view().clone()))
     }
 
     /// The value, empty for NULL.

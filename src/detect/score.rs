@@ -136,37 +136,49 @@ type Newcomers = Map<(Feature, Name), Vec<(DateTime<Utc>, Name)>>;
 /// The networks in which each key was used, with the first and the last call there.
 type Keys = Map<Name, Vec<(Name, DateTime<Utc>, DateTime<Utc>)>>;
 
-/// No signal is left out.
-static EVERYTHING: BTreeSet<Signal> = BTreeSet::new();
-
-/// A day's cells, prepared.
-pub struct Day<'a> {
-    date: NaiveDate,
-    memory: &'a Memory,
-    names: &'a Names,
-    cells: &'a [Cell],
+/// What is looked up again and again of a day's cells.
+pub struct Prepared {
     intents: Map<Name, Intent>,
     newcomers: Newcomers,
     keys: Keys,
-    without: &'a BTreeSet<Signal>,
-    hours: HashMap<String, Name>,
+    hours: Hours,
+    by_profile: BTreeMap<Name, Vec<usize>>,
+}
+
+impl Prepared {
+    /// Prepares a day's cells, to be scored by what is known.
+    pub fn of(memory: &Memory, names: &mut Names, cells: &[Cell]) -> Self {
+        let hours = Hours::number(names);
+        let mut intents: Map<Name, Intent> = Map::default();
+        cells.iter().for_each(|cell| _ = intents.entry(cell.api).or_insert_with(|| intent(names.text(cell.api))));
+        let mut by_profile: BTreeMap<Name, Vec<usize>> = BTreeMap::new();
+        cells.iter().enumerate().for_each(|(at, cell)| by_profile.entry(cell.profile).or_default().push(at));
+        Self { intents, newcomers: newcomers(memory, cells), keys: keys(names, cells), hours, by_profile }
+    }
+
+    /// The places of an actor's cells.
+    pub fn cells_of(&self, profile: Name) -> &[usize] {
+        self.by_profile.get(&profile).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// A day's cells, prepared, and what they are held against.
+pub struct Day<'a> {
+    /// UTC date.
+    pub date: NaiveDate,
+    /// What was known before.
+    pub memory: &'a Memory,
+    /// The texts.
+    pub names: &'a Names,
+    /// The cells.
+    pub cells: &'a [Cell],
+    /// Made from them and from the memory.
+    pub prepared: &'a Prepared,
+    /// Signals that count for nothing.
+    pub without: &'a BTreeSet<Signal>,
 }
 
 impl<'a> Day<'a> {
-    /// Prepares a day. `names` must know the values of [`Feature::Hour`].
-    pub fn new(date: NaiveDate, memory: &'a Memory, names: &'a Names, cells: &'a [Cell], hours: Hours) -> Self {
-        let mut intents: Map<Name, Intent> = Map::default();
-        cells.iter().for_each(|cell| _ = intents.entry(cell.api).or_insert_with(|| intent(names.text(cell.api))));
-        let newcomers = newcomers(memory, cells);
-        let (keys, without) = (keys(names, cells), &EVERYTHING);
-        Self { date, memory, names, cells, intents, newcomers, keys, without, hours: hours.0 }
-    }
-
-    /// The same, with signals that count for nothing.
-    pub fn without(self, signals: &'a BTreeSet<Signal>) -> Self {
-        Self { without: signals, ..self }
-    }
-
     /// The cells.
     pub fn cells(&self) -> &'a [Cell] {
         self.cells
@@ -179,19 +191,18 @@ impl<'a> Day<'a> {
 
     /// Tactic and stake of an API of the day.
     pub fn intent(&self, api: Name) -> Intent {
-        self.intents.get(&api).copied().unwrap_or_else(|| intent(self.names.text(api)))
+        self.prepared.intents.get(&api).copied().unwrap_or_else(|| intent(self.names.text(api)))
     }
 
     /// Scores every actor of the day, by profile.
     pub fn score(&self, shape: ShapeOf<'_>) -> Vec<ActorScore> {
-        let mut by_profile: BTreeMap<Name, Vec<usize>> = BTreeMap::new();
-        self.cells.iter().enumerate().for_each(|(at, cell)| by_profile.entry(cell.profile).or_default().push(at));
-        by_profile.into_iter().map(|(profile, cells)| self.actor(profile, &cells, shape)).collect()
+        self.prepared.by_profile.iter().map(|(profile, cells)| self.actor(*profile, cells, shape)).collect()
     }
 
-    /// Scores one actor, whose cells are given by their places, by what it had done up to an instant; `None` where that is nothing.
-    pub fn score_until(&self, profile: Name, cells: &[usize], until: DateTime<Utc>) -> Option<ActorScore> {
-        let cells: Vec<usize> = cells.iter().copied().filter(|at| self.cells[*at].last <= until).collect();
+    /// Scores one actor by what it had done up to an instant; `None` where that is nothing.
+    pub fn score_until(&self, profile: Name, until: DateTime<Utc>) -> Option<ActorScore> {
+        let cells = self.prepared.cells_of(profile).iter();
+        let cells: Vec<usize> = cells.copied().filter(|at| self.cells[*at].last <= until).collect();
         (!cells.is_empty()).then(|| self.actor(profile, &cells, &|_| 0.0))
     }
 
@@ -278,6 +289,7 @@ impl<'a> Day<'a> {
     /// everybody does at once is a roll-out.
     fn alone(&self, feature: Feature, value: Name, profile: Name, until: DateTime<Utc>) -> f64 {
         let others = self
+            .prepared
             .newcomers
             .get(&(feature, value))
             .map_or(0, |all| all.iter().filter(|(time, other)| *other != profile && *time <= until).count());
@@ -285,7 +297,7 @@ impl<'a> Day<'a> {
     }
 
     fn hour_used(&self, profile: Name, hour: &str) -> f64 {
-        self.hours.get(hour).map_or(0.0, |value| self.memory.used(profile, Feature::Hour, *value, self.date))
+        self.prepared.hours.0.get(hour).map_or(0.0, |value| self.memory.used(profile, Feature::Hour, *value, self.date))
     }
 }
 
@@ -304,21 +316,12 @@ fn is_declarative(agent: &str) -> bool {
 }
 
 /// Names of the values of [`Feature::Hour`].
-pub struct Hours(HashMap<String, Name>);
+struct Hours(HashMap<String, Name>);
 
 impl Hours {
-    /// Numbers them.
-    pub fn number(names: &mut Names) {
-        Self::texts().for_each(|text| _ = names.of(&text));
-    }
-
-    /// Those that are numbered.
-    pub fn of(names: &Names) -> Self {
-        Self(Self::texts().filter_map(|text| names.find(&text).map(|name| (text, name))).collect())
-    }
-
-    fn texts() -> impl Iterator<Item = String> {
-        (0..24).map(hour_value).chain([WEEKEND.to_owned()])
+    fn number(names: &mut Names) -> Self {
+        let texts = (0..24).map(hour_value).chain([WEEKEND.to_owned()]);
+        Self(texts.map(|text| (text.clone(), names.of(&text))).collect())
     }
 }
 
@@ -446,7 +449,7 @@ impl Scorer<'_> {
         }
         let hour = TimeDelta::hours(1);
         let others = |cell: &Cell| {
-            let uses = self.day.keys.get(&cell.key).map_or(&[][..], Vec::as_slice);
+            let uses = self.day.prepared.keys.get(&cell.key).map_or(&[][..], Vec::as_slice);
             let meets = |(network, first, last): &&(Name, DateTime<Utc>, DateTime<Utc>)| {
                 *network != cell.place.network && *first <= cell.last + hour && cell.first <= *last + hour
             };

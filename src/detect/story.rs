@@ -120,10 +120,8 @@ impl Scene<'_> {
     /// from the first call of its API on. `rules` are profile and API.
     pub fn moment(&self, day: &Day<'_>, story: &Story, score: f64, rules: &[(Name, Name)]) -> Option<DateTime<Utc>> {
         let profiles: Vec<Name> = story.members.iter().take(1 + MEMBERS).map(|at| self.scores[*at].profile).collect();
-        let cells_of =
-            |profile: &Name| (0..self.cells.len()).filter(|at| self.cells[*at].profile == *profile).collect();
-        let cells: Vec<Vec<usize>> = profiles.iter().map(cells_of).collect();
-        let ends: BTreeSet<DateTime<Utc>> = cells.iter().flatten().map(|at| self.cells[*at].last).collect();
+        let cells: Vec<&[usize]> = profiles.iter().map(|profile| day.prepared.cells_of(*profile)).collect();
+        let ends: BTreeSet<DateTime<Utc>> = cells.iter().copied().flatten().map(|at| self.cells[*at].last).collect();
         let ends: Vec<DateTime<Utc>> = ends.into_iter().collect();
         let reached = |until: &DateTime<Utc>| {
             let ruled = |profile: Name, cells: &[usize]| {
@@ -131,8 +129,8 @@ impl Scene<'_> {
                 let is_named = cells.iter().any(|at| named(&self.cells[*at]));
                 if is_named { self.ruled.get(&profile).copied().unwrap_or(0.0) } else { 0.0 }
             };
-            let bits = |(profile, cells): (&Name, &Vec<usize>)| {
-                let score = day.score_until(*profile, cells, *until);
+            let bits = |(profile, cells): (&Name, &&[usize])| {
+                let score = day.score_until(*profile, *until);
                 score.map_or(0.0, |score| score.best.score) + ruled(*profile, cells)
             };
             let mut bits: Vec<f64> =

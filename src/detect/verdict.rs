@@ -7,27 +7,19 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use arrow::array::RecordBatch;
-use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use chrono::{NaiveDate, SecondsFormat};
 
 use super::counts::Count;
+use super::evidence::Evidence;
 use super::explain::{Beside, Explainer, words};
 use super::names::Names;
 use super::playbook::next_steps;
-use super::rows::{Numbers, Texts};
 use super::rule::{self, Rule, RuleHit};
 use super::score::{ActorScore, Scored};
 use super::tactic::{Intent, Tactic, intent};
-use crate::error::Result;
 use crate::finding::{
     ApiCalls, BaselineSpan, ChainStep, Completeness, Finding, FindingId, SeverityBand, SourceNetwork,
 };
-
-/// Events listed in a finding at most: those that carry the most surprise.
-pub const EVENT_LIMIT: usize = 200;
-
-/// Events listed of one cell at most: like calls of one hour say the same.
-pub const CELL_LIMIT: usize = 20;
 
 /// Calls of a rule that its factor names.
 const NAMED_CALLS: usize = 5;
@@ -41,83 +33,6 @@ const SEQUENCE_SEVERITY: f64 = 9.0;
 
 /// Name of this detector in the ids of its findings.
 const DETECTOR: &str = "behavior/2";
-
-/// One event that carries surprise.
-#[derive(Debug, Clone)]
-pub struct Evidence {
-    actor: String,
-    account: String,
-    api: String,
-    service: String,
-    operation: String,
-    region: String,
-    outcome: String,
-    time: DateTime<Utc>,
-    event_id: Option<String>,
-    event_hash: String,
-    address: Option<String>,
-    agent: Option<String>,
-    millibits: i64,
-    identity_type: Option<String>,
-    principal_id: Option<String>,
-    access_key_id: Option<String>,
-    user_name: Option<String>,
-    kind: Option<String>,
-    country: Option<String>,
-    asn: Option<i64>,
-    org: Option<String>,
-    list: Option<String>,
-}
-
-/// Reads the rows of `evidence.sql`, grouped by story; they come sorted by story, time and id.
-///
-/// # Errors
-/// `Internal` where the query gave other columns.
-pub fn read_evidence(batches: &[RecordBatch]) -> Result<BTreeMap<i64, Vec<Evidence>>> {
-    let mut out: BTreeMap<i64, Vec<Evidence>> = BTreeMap::new();
-    for batch in batches {
-        let text = |name| Texts::of(batch, name);
-        let (actor, account, api) = (text("actor")?, text("account")?, text("api")?);
-        let story = Numbers::of(batch, "story")?;
-        let (region, outcome, source, name) =
-            (text("region")?, text("outcome")?, text("eventsource")?, text("eventname")?);
-        let (event_id, event_hash) = (text("eventid")?, text("eventhash")?);
-        let (address, agent) = (text("sourceipaddress")?, text("useragent")?);
-        let (identity_type, principal_id) = (text("identity_type")?, text("principal_id")?);
-        let (access_key_id, user_name) = (text("access_key_id")?, text("user_name")?);
-        let (kind, country, org, list) = (text("kind")?, text("country")?, text("org")?, text("list")?);
-        let asn = Numbers::of(batch, "asn")?;
-        let millibits = Numbers::of(batch, "millibits")?;
-        let time = Numbers::of_instants(batch, "eventtime")?;
-        for row in 0..batch.num_rows() {
-            out.entry(story.at(row)).or_default().push(Evidence {
-                actor: actor.at(row).to_owned(),
-                account: account.at(row).to_owned(),
-                api: api.at(row).to_owned(),
-                service: source.at(row).to_owned(),
-                operation: name.at(row).to_owned(),
-                region: region.at(row).to_owned(),
-                outcome: outcome.at(row).to_owned(),
-                time: time.instant(row),
-                event_id: event_id.owned(row),
-                event_hash: event_hash.at(row).to_owned(),
-                address: address.owned(row),
-                agent: agent.owned(row),
-                millibits: millibits.at(row),
-                identity_type: identity_type.owned(row),
-                principal_id: principal_id.owned(row),
-                access_key_id: access_key_id.owned(row),
-                user_name: user_name.owned(row),
-                kind: kind.owned(row),
-                country: country.owned(row),
-                asn: Some(asn.at(row)).filter(|asn| *asn > 0),
-                org: org.owned(row),
-                list: list.owned(row),
-            });
-        }
-    }
-    Ok(out)
-}
 
 /// What a finding is made from.
 pub struct Case<'a> {
@@ -134,7 +49,7 @@ pub struct Case<'a> {
 }
 
 /// Makes the finding of a story; `None` where no event carries it.
-pub fn finding(case: &Case<'_>, evidence: &[Evidence]) -> Option<Finding> {
+pub(super) fn finding(case: &Case<'_>, evidence: &[Evidence]) -> Option<Finding> {
     let (first, last) = (evidence.first()?, evidence.last()?);
     let root = case.members.first()?;
     let names = case.explainer.names;

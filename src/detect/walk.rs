@@ -16,7 +16,7 @@ use super::issued::Issued;
 use super::memory::{ActorDay, DayRecord, FactRow, Memory};
 use super::names::{Name, Names};
 use super::place::{Location, Locator, Places};
-use super::score::{ActorScore, Day, Hours, ShapeOf};
+use super::score::{ActorScore, Day, Prepared, ShapeOf};
 use super::sign_in::SignIn;
 use super::signal::Signal;
 use super::silence::{Traffic, TrafficRow, day_traffic};
@@ -80,6 +80,8 @@ pub struct Walk<'a> {
 pub struct ScoredDay {
     /// What was looked at.
     pub events: DayEvents,
+    /// What was prepared of its cells.
+    pub prepared: Prepared,
     /// Every actor, by its name's text.
     pub scores: Vec<ActorScore>,
 }
@@ -174,15 +176,18 @@ impl<'a> Walk<'a> {
     /// Whatever reading the lake gives.
     pub async fn score(&mut self, window: Window, shape: ShapeOf<'_>) -> Result<ScoredDay> {
         let events = self.workspace.read(window, &mut self.names, &mut self.places).await?;
-        Hours::number(&mut self.names);
-        let mut scores = self.day(window.date, &events.cells).score(shape);
+        let prepared = Prepared::of(&self.memory, &mut self.names, &events.cells);
+        let mut day = ScoredDay { events, prepared, scores: Vec::new() };
+        let mut scores = self.day(window.date, &day).score(shape);
         scores.sort_by(|a, b| self.names.text(a.profile).cmp(self.names.text(b.profile)));
-        Ok(ScoredDay { events, scores })
+        day.scores = scores;
+        Ok(day)
     }
 
-    /// A day's cells, prepared to be scored by what is known.
-    pub fn day<'d>(&'d self, date: NaiveDate, cells: &'d [Cell]) -> Day<'d> {
-        Day::new(date, &self.memory, &self.names, cells, Hours::of(&self.names)).without(&self.without)
+    /// A day's cells beside what is known.
+    pub fn day<'d>(&'d self, date: NaiveDate, day: &'d ScoredDay) -> Day<'d> {
+        let (memory, names, without) = (&self.memory, &self.names, &self.without);
+        Day { date, memory, names, cells: &day.events.cells, prepared: &day.prepared, without }
     }
 
     /// The stories of a scored day, with the rules' part.

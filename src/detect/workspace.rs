@@ -4,7 +4,7 @@
 //! Invariant: what it gives is in one total order, whatever the number of threads.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, SecondsFormat, Utc};
@@ -15,17 +15,20 @@ use super::cell::Cell;
 use super::columns::Columns;
 use super::completeness::{self, Hours};
 use super::counts::{Count, DayCounts};
+use super::day::Conditions;
 use super::effect;
+use super::evidence::{Evidence, Gathering};
 use super::feature::{self, Feature};
 use super::issued::Issued;
 use super::memory::{ActorDay, DayRecord, FactRow};
 use super::names::{Name, Names};
 use super::rows::{Numbers, Texts};
 use super::rule;
+use super::sieve;
 use super::sign_in::SignIn;
 use super::signal::Signal;
 use super::silence::TrafficRow;
-use super::verdict::{CELL_LIMIT, EVENT_LIMIT, Evidence, quote, read_evidence};
+use super::verdict::quote;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{ChainStep, CompletenessStatus};
 use crate::query::{collect, each};
@@ -44,6 +47,8 @@ const TRAFFIC: &str = "_traffic";
 /// The session of a training or scoring run.
 pub struct Workspace {
     pub(super) ctx: SessionContext,
+    /// Planned at the first batch.
+    pub(super) conditions: OnceLock<Conditions>,
 }
 
 /// One day's part of the lake: a date, the instant up to which it is scored, and when that was known.
@@ -64,7 +69,7 @@ impl Workspace {
         ctx.register_udf(feature::unary("delivered_of", |object| delivered(object).to_owned()));
         ctx.register_udf(feature::unary("distribution_of", |agent| rule::distribution(agent).to_owned()));
         ctx.register_udf(feature::unary("public_grant_of", |parameters| effect::public_grant(parameters).to_owned()));
-        Self { ctx }
+        Self { ctx, conditions: OnceLock::new() }
     }
 
     /// People's sign-ins in a window.
@@ -121,10 +126,12 @@ impl Workspace {
     pub async fn record(&self, date: NaiveDate, names: &mut Names) -> Result<(DayRecord, Vec<TrafficRow>)> {
         let mut traffic = Vec::new();
         let mut record = DayRecord { date, facts: Vec::new(), actors: Vec::new(), stories: Vec::new() };
-        let batches = collect(&self.ctx, &include_str!("sql/past.sql").replace("{date}", &date.to_string())).await?;
-        let batches: Vec<Past> = batches.iter().map(Past::of).collect::<Result<_>>()?;
+        let mut batches: Vec<Past> = Vec::new();
+        let visit = |batch: &RecordBatch| Past::of(batch).map(|past| batches.push(past));
+        each(&self.ctx, &include_str!("sql/past.sql").replace("{date}", &date.to_string()), visit).await?;
         // they are summed in this order; it is nearly the one in which they are written, which a merge sort makes use of
-        let mut rows: Vec<PastRow<'_>> = batches.iter().flat_map(Past::rows).collect();
+        let mut rows: Vec<PastRow<'_>> = Vec::with_capacity(batches.iter().map(|past| past.events.rows().len()).sum());
+        batches.iter().for_each(|past| rows.extend(past.rows()));
         rows.sort();
         rows.into_iter().for_each(|row| read_past(row, names, &mut record, &mut traffic));
         record.stories.sort_unstable_by(|a, b| b.cmp(a));
@@ -172,12 +179,16 @@ impl Workspace {
     ///
     /// # Errors
     /// Whatever reading the lake gives.
-    pub async fn evidence(
+    pub(super) async fn evidence(
         &self,
         window: Window,
         flagged: &[(i64, &Cell, i64)],
         names: &Names,
     ) -> Result<BTreeMap<i64, Vec<Evidence>>> {
+        let sieve = |(_, cell, _): &(i64, &Cell, i64)| {
+            [cell.actor, cell.account, cell.api, cell.region, cell.address, cell.outcome].map(|name| names.text(name))
+        };
+        self.ctx.register_udf(sieve::function(flagged.iter().map(sieve)));
         let text = |of: &dyn Fn(&Cell) -> Name| -> ArrayRef {
             Arc::new(StringArray::from_iter_values(flagged.iter().map(|(_, cell, _)| names.text(of(cell)))))
         };
@@ -210,12 +221,11 @@ impl Workspace {
                 ("last_time", instant(&|cell| cell.last)),
             ],
         )?;
-        let sql = include_str!("sql/evidence.sql")
-            .replace("{limit}", &EVENT_LIMIT.to_string())
-            .replace("{per_cell}", &CELL_LIMIT.to_string());
         // last, as whoever names an actor must not name a placeholder
-        let sql = in_window(&sql, window).replace("{actors}", &actors(flagged, names));
-        read_evidence(&collect(&self.ctx, &sql).await?)
+        let sql = in_window(include_str!("sql/evidence.sql"), window).replace("{actors}", &actors(flagged, names));
+        let mut gathering = Gathering::default();
+        each(&self.ctx, &sql, |batch| gathering.add(batch)).await?;
+        Ok(gathering.stories())
     }
 
     /// Puts rows beside the lake's tables.

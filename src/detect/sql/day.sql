@@ -25,7 +25,7 @@ SELECT
   get_field(get_field(useridentity, 'sessioncontext'), 'assumedroot') AS assumed_root,
   get_field(get_field(useridentity, 'sessioncontext'), 'ec2roledelivery') AS role_delivery,
   coalesce(eventsource = 's3.amazonaws.com' AND eventcategory = 'Data', false) AS s3_data,
-  source_list(sourceipaddress) AS listed,
+  coalesce(source_list(sourceipaddress), '') AS listed,
   distribution_of(useragent) AS distribution
 FROM events
 WHERE event_date = DATE '{date}' AND {in_time} AND {delivered}

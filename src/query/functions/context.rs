@@ -15,6 +15,7 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
+use foldhash::fast::RandomState;
 
 use crate::agent;
 use crate::network::{Networks, Source};
@@ -121,9 +122,9 @@ impl ScalarUDFImpl for ContextFunction {
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
-        let texts = arrays.iter().map(|array| cast(array, &DataType::Utf8)).collect::<Result<Vec<_>, _>>()?;
-        let values = texts[0].as_string::<i32>();
-        let endpoints = texts.get(1).map(|array| array.as_string::<i32>());
+        let texts = arrays.iter().map(|array| cast(array, &DataType::Utf8View)).collect::<Result<Vec<_>, _>>()?;
+        let values = texts[0].as_string_view();
+        let endpoints = texts.get(1).map(|array| array.as_string_view());
         let rows = (0..values.len()).map(|row| {
             let endpoint = endpoints.and_then(|array| array.is_valid(row).then(|| array.value(row)));
             values.is_valid(row).then(|| (values.value(row), endpoint))
@@ -141,6 +142,6 @@ fn once_each<'a, K: Copy + Eq + Hash + 'a, T: Clone + 'a>(
     rows: impl Iterator<Item = Option<K>> + 'a,
     ask: impl Fn(K) -> Option<T> + 'a,
 ) -> impl Iterator<Item = Option<T>> + 'a {
-    let mut known: HashMap<K, Option<T>> = HashMap::new();
+    let mut known: HashMap<K, Option<T>, RandomState> = HashMap::default();
     rows.map(move |row| row.and_then(|key| known.entry(key).or_insert_with(|| ask(key)).clone()))
 }
