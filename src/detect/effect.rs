@@ -5,6 +5,9 @@
 //! Refuses: to judge. A consequence is a value like an API, and as rare as the past says it is.
 //! Invariant: parameters that cannot be read have no consequence; nothing here fails.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde_json::{Map, Value};
 
 use super::tactic::matches;
@@ -344,16 +347,19 @@ fn holds(value: &Value, marks: &[&str], depth: usize) -> bool {
 const NAME_LIMIT: usize = 90;
 
 /// The parameters that name what a call is about, by service; the first that is there counts.
-const RESOURCES: [(&str, &[&str]); 8] = [
-    ("s3", &["bucketName"]),
-    ("secretsmanager", &["secretId"]),
-    ("ssm", &["name", "names"]),
-    ("sts", &["roleArn"]),
-    ("lambda", &["functionName"]),
-    ("iam", &["roleName", "userName"]),
-    ("kms", &["keyId"]),
-    ("dynamodb", &["tableName"]),
-];
+static RESOURCES: LazyLock<[(&str, Vec<Member>); 8]> = LazyLock::new(|| {
+    [
+        ("s3", &["bucketName"][..]),
+        ("secretsmanager", &["secretId"]),
+        ("ssm", &["name", "names"]),
+        ("sts", &["roleArn"]),
+        ("lambda", &["functionName"]),
+        ("iam", &["roleName", "userName"]),
+        ("kms", &["keyId"]),
+        ("dynamodb", &["tableName"]),
+    ]
+    .map(|(service, members)| (service, members.iter().map(|name| Member::new(name)).collect()))
+});
 
 /// `service/name` of what a call is about, where habits about it are worth keeping. The text is searched, not parsed:
 /// it is done for every call of those services, and quotes inside of JSON texts are escaped, so a member is found only
@@ -361,22 +367,31 @@ const RESOURCES: [(&str, &[&str]); 8] = [
 pub fn resource(api: &str, parameters: &str) -> Option<String> {
     let service = api.split(':').next().unwrap_or_default();
     let (_, members) = RESOURCES.iter().find(|(name, _)| *name == service)?;
-    let value = members.iter().find_map(|member| member_text(parameters, member))?;
+    let value = members.iter().find_map(|member| member.text(parameters))?;
     let name: String = value.chars().take(NAME_LIMIT).collect();
     Some(format!("{service}/{name}"))
 }
 
 /// The access key that an answer of STS hands out.
 pub fn issued_key(response: &str) -> Option<&str> {
-    member_text(response, "accessKeyId")
+    static KEY: LazyLock<Member> = LazyLock::new(|| Member::new("accessKeyId"));
+    KEY.text(response)
 }
 
-/// The text of a member, or the first one of its array.
-fn member_text<'a>(json: &'a str, member: &str) -> Option<&'a str> {
-    let key = format!("\"{member}\":");
-    let start = json.find(&key)? + key.len();
-    let value = json[start..].trim_start().trim_start_matches('[').trim_start().strip_prefix('"')?;
-    value.split('"').next().filter(|text| !text.is_empty())
+/// A member that is searched for in many JSON texts.
+struct Member(Finder<'static>);
+
+impl Member {
+    fn new(name: &str) -> Self {
+        Self(Finder::new(&format!("\"{name}\":")).into_owned())
+    }
+
+    /// Its text, or the first one of its array.
+    fn text<'a>(&self, json: &'a str) -> Option<&'a str> {
+        let start = self.0.find(json.as_bytes())? + self.0.needle().len();
+        let value = json[start..].trim_start().trim_start_matches('[').trim_start().strip_prefix('"')?;
+        value.split('"').next().filter(|text| !text.is_empty())
+    }
 }
 
 #[cfg(test)]

@@ -161,11 +161,14 @@ impl Fold {
         let Self { parts, cells, .. } = self;
         let ranks = parts.each_ref().map(ranks);
         let mut sorted: Vec<(Alike, Calls)> = cells.into_iter().collect();
-        let key = |(alike, calls): &(Alike, Calls)| {
-            let texts: [u32; PARTS] = std::array::from_fn(|part| ranks[part][alike.parts[part] as usize]);
-            (calls.first, texts, alike.writes, calls.last)
+        let texts = |(alike, _): &(Alike, Calls)| -> [u32; PARTS] {
+            std::array::from_fn(|part| ranks[part][alike.parts[part] as usize])
         };
-        sorted.sort_by_cached_key(key);
+        // no two are equal in all of this: of like calls of different hours the first ones differ
+        sorted.sort_unstable_by(|a, b| {
+            let first = a.1.first.cmp(&b.1.first);
+            first.then_with(|| (texts(a), a.0.writes, a.1.last).cmp(&(texts(b), b.0.writes, b.1.last)))
+        });
         let named = Named::of(&parts, names, places);
         sorted.iter().map(|(alike, calls)| named.cell(alike, calls)).collect()
     }
