@@ -253,7 +253,10 @@ mod tests {
             .unwrap()
     }
 
-    fn told(batches: &[&[Row]]) -> Vec<(i64, Vec<(i64, i64, Option<String>)>)> {
+    /// Second, thousandths of a bit, id.
+    type Told = (i64, i64, Option<String>);
+
+    fn told(batches: &[&[Row]]) -> Vec<(i64, Vec<Told>)> {
         let mut gathering = Gathering::default();
         batches.iter().for_each(|rows| gathering.add(&batch(rows)).unwrap());
         let one = |event: &Evidence| (event.time.timestamp(), event.millibits, event.event_id.clone());

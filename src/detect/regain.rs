@@ -24,8 +24,8 @@ type Deed = (Name, Name, Option<Name>);
 
 /// The calls of a unit that were denied first, one fact for each API.
 pub fn regained(day: &Day<'_>, unit: &[usize]) -> Vec<Fact> {
-    let cells = day.cells();
-    let outcome = |cell: &Cell| day.names().text(cell.outcome);
+    let cells = day.cells;
+    let outcome = |cell: &Cell| day.names.text(cell.outcome);
     let mut first: BTreeMap<Deed, &Cell> = BTreeMap::new();
     for cell in unit.iter().map(|at| &cells[*at]) {
         let known = first.entry((cell.account, cell.api, cell.resource)).or_insert(cell);
@@ -53,15 +53,15 @@ fn changes<'d>(day: &Day<'d>, unit: &[usize]) -> Vec<(&'d Cell, f64)> {
     let rights = |cell: &&Cell| {
         let intent = day.intent(cell.api);
         let tactic = matches!(intent.tactic, Tactic::PrivilegeEscalation | Tactic::Persistence);
-        tactic && intent.stake > 2 && day.names().text(cell.outcome) == "success"
+        tactic && intent.stake > 2 && day.names.text(cell.outcome) == "success"
     };
     let worth = |cell: &'d Cell| (cell, if is_for_itself(day, cell) { BY_ITSELF } else { BY_CHANGE });
-    unit.iter().map(|at| &day.cells()[*at]).filter(rights).map(worth).collect()
+    unit.iter().map(|at| &day.cells[*at]).filter(rights).map(worth).collect()
 }
 
 /// Whether a call gives rights to the one who makes it.
 fn is_for_itself(day: &Day<'_>, cell: &Cell) -> bool {
-    let text = |name| day.names().text(name);
+    let text = |name| day.names.text(name);
     match text(cell.api) {
         "iam:PutUserPolicy" | "iam:AttachUserPolicy" | "iam:AddUserToGroup" => {
             !cell.effects.iter().any(|effect| text(*effect) == "for-another")

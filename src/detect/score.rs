@@ -178,17 +178,7 @@ pub struct Day<'a> {
     pub without: &'a BTreeSet<Signal>,
 }
 
-impl<'a> Day<'a> {
-    /// The cells.
-    pub fn cells(&self) -> &'a [Cell] {
-        self.cells
-    }
-
-    /// The texts.
-    pub fn names(&self) -> &'a Names {
-        self.names
-    }
-
+impl Day<'_> {
     /// Tactic and stake of an API of the day.
     pub fn intent(&self, api: Name) -> Intent {
         self.prepared.intents.get(&api).copied().unwrap_or_else(|| intent(self.names.text(api)))
