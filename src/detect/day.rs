@@ -45,6 +45,13 @@ pub struct DayEvents {
     pub uses: Uses,
 }
 
+impl DayEvents {
+    /// How many events were read, whoever called.
+    pub fn number(&self) -> i64 {
+        self.traffic.iter().flat_map(|row| row.quarters).sum()
+    }
+}
+
 impl Workspace {
     /// Reads a window's events.
     ///

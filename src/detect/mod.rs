@@ -268,6 +268,7 @@ async fn detect_day(
         findings: findings.len() as u64,
     });
     report.findings.extend(findings);
+    walk.keep(day.events);
     Ok(())
 }
 

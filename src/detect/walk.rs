@@ -72,6 +72,8 @@ pub struct Walk<'a> {
     pub(super) issued: Vec<(Window, Issued)>,
     /// The date that the walk is at.
     last: Option<NaiveDate>,
+    /// What was read of it to score it.
+    read: Option<DayEvents>,
     /// What was done to the baselines.
     pub updated: Updated,
 }
@@ -105,7 +107,7 @@ impl<'a> Walk<'a> {
         let places = Places::new(Some(locator(&networks)));
         let (names, memory, updated) = (Names::default(), Memory::default(), Updated::default());
         let (traffic, without) = (Traffic::default(), BTreeSet::new());
-        let (sign_ins, issued, last) = (None, Vec::new(), None);
+        let (sign_ins, issued, last, read) = (None, Vec::new(), None, None);
         Ok(Self {
             lake,
             workspace,
@@ -120,6 +122,7 @@ impl<'a> Walk<'a> {
             sign_ins,
             issued,
             last,
+            read,
             updated,
         })
     }
@@ -167,7 +170,12 @@ impl<'a> Walk<'a> {
         if self.last.is_some_and(gap) {
             (self.memory, self.traffic) = (Memory::default(), Traffic::default());
         }
-        self.last = Some(date);
+        (self.last, self.read) = (Some(date), None);
+    }
+
+    /// Keeps what was read of the date that the walk is at, as it may have to be counted.
+    pub fn keep(&mut self, events: DayEvents) {
+        self.read = Some(events);
     }
 
     /// Scores a window by what is known.
@@ -176,12 +184,16 @@ impl<'a> Walk<'a> {
     /// Whatever reading the lake gives.
     pub async fn score(&mut self, window: Window, shape: ShapeOf<'_>) -> Result<ScoredDay> {
         let events = self.workspace.read(window, &mut self.names, &mut self.places).await?;
+        Ok(self.scored(window.date, events, shape))
+    }
+
+    fn scored(&mut self, date: NaiveDate, events: DayEvents, shape: ShapeOf<'_>) -> ScoredDay {
         let prepared = Prepared::of(&self.memory, &mut self.names, &events.cells);
         let mut day = ScoredDay { events, prepared, scores: Vec::new() };
-        let mut scores = self.day(window.date, &day).score(shape);
+        let mut scores = self.day(date, &day).score(shape);
         scores.sort_by(|a, b| self.names.text(a.profile).cmp(self.names.text(b.profile)));
         day.scores = scores;
-        Ok(day)
+        day
     }
 
     /// A day's cells beside what is known.
@@ -221,14 +233,18 @@ impl<'a> Walk<'a> {
 
     async fn count(&mut self, date: NaiveDate) -> Result<(DayRecord, Vec<TrafficRow>)> {
         let window = Window { date, before: midnight_after(date), as_of: None };
-        let day = self.score(window, &|_| 0.0).await?;
+        let events = self.events(date).await?;
+        // what was scored up to an instant may be all that there is
+        let day = match self.read.take().filter(|read| read.number() == events) {
+            Some(read) => self.scored(date, read, &|_| 0.0),
+            None => self.score(window, &|_| 0.0).await?,
+        };
         let stories = self.stories(window, &day, &Ruled::new()).await?;
         let record = record(date, &day, &stories, &mut self.names);
         let traffic = day.events.traffic;
         if !self.without.is_empty() {
             return Ok((record, traffic));
         }
-        let events = self.events(date).await?;
         let batch = Kept { record: &record, names: &self.names, events, traffic: &traffic }.to_batch()?;
         self.updated.dates += 1;
         self.updated.events += events.max(0) as u64;
