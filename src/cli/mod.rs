@@ -13,6 +13,7 @@ mod govern;
 mod ingest;
 mod investigate;
 mod lake;
+mod memory;
 mod networks;
 mod policy;
 mod progress;
@@ -89,6 +90,9 @@ fn start(cli: Cli) -> anyhow::Result<ExitStatus> {
             | Command::Backtest(_)
     ) {
         settings.load_networks()?;
+    }
+    if matches!(cli.command, Command::Lake(_) | Command::Run { .. }) {
+        memory::give_back_soon();
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(settings.threads).enable_all().build()?;
     runtime.block_on(dispatch(cli.command, &settings))
