@@ -6,89 +6,63 @@
 //! Invariant: what comes out is what DataFusion's own first step hands to its second; row groups that are not all codes are
 //! left to it.
 
-use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result as DfResult, internal_err};
+use datafusion::common::Result as DfResult;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Literal;
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
+use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
-    SendableRecordBatchStream,
+    ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions, SendableRecordBatchStream,
 };
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 
-use super::grouping;
+use super::first_step::{Step, replaced};
+use super::grouping::Grouping;
 use super::pieces::{Answer, Reader, answers};
 use super::row_group::Question;
 
-/// Puts [`Counting`] in the place of DataFusion's first step wherever rows of files are counted by texts.
-#[derive(Debug)]
-pub(super) struct CountByCodes;
-
-impl PhysicalOptimizerRule for CountByCodes {
-    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _config: &ConfigOptions) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let replace = |node: Arc<dyn ExecutionPlan>| {
-            Ok(match node.downcast_ref::<AggregateExec>().and_then(Counting::of) {
-                Some(counting) => Transformed::yes(Arc::new(counting) as Arc<dyn ExecutionPlan>),
-                None => Transformed::no(node),
-            })
-        };
-        plan.transform_up(replace).data()
-    }
-
-    fn name(&self) -> &'static str {
-        "count_by_codes"
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
-}
-
 /// The first step of a grouping of which only the number of rows is asked.
 #[derive(Debug)]
-struct Counting {
-    aggregate: AggregateExec,
+pub(super) struct Counting {
+    scan: FileScanConfig,
     question: Arc<Question>,
 }
 
-impl Counting {
-    /// The step in the place of an aggregation, where it can be.
+impl Step for Counting {
+    const NAME: &'static str = "Counting";
+
     fn of(aggregate: &AggregateExec) -> Option<Self> {
         let (scan, source) =
             aggregate.input().downcast_ref::<DataSourceExec>()?.downcast_to_file_source::<ParquetSource>()?;
-        let by = aggregate.group_expr();
-        let is_ours = *aggregate.mode() == AggregateMode::Partial
-            && aggregate.limit_options().is_none()
-            && by.is_single()
-            && !by.is_empty()
-            && scan.limit.is_none()
+        let is_ours = scan.limit.is_none()
             && scan.file_groups.iter().flat_map(FileGroup::iter).all(|file| file.extensions.is_empty())
             && counts_rows(aggregate)
             && are_texts(aggregate);
         let question = is_ours.then(|| Question::of(aggregate, scan, source)).flatten()?;
-        Some(Self { aggregate: aggregate.clone(), question: Arc::new(question) })
+        Some(Self { scan: scan.clone(), question: Arc::new(question) })
     }
 
-    fn scan(&self) -> DfResult<&FileScanConfig> {
-        let scan = self.aggregate.input().downcast_ref::<DataSourceExec>();
-        match scan.and_then(|scan| scan.data_source().downcast_ref::<FileScanConfig>()) {
-            Some(scan) => Ok(scan),
-            None => internal_err!("codes are read of files only"),
-        }
+    fn execute(
+        &self,
+        aggregate: &AggregateExec,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> DfResult<SendableRecordBatchStream> {
+        let (scan, schema) = (self.scan.clone(), aggregate.schema());
+        let files = scan.file_groups.get(partition).map(|group| group.files().to_vec()).unwrap_or_default();
+        let reader = Reader::new(Arc::clone(&self.question), Arc::clone(&schema), &scan, partition, &context)?;
+        let left = Box::new(Left { aggregate: aggregate.clone(), scan, pieces: Vec::new(), context });
+        let state = State::Counting(answers(reader, files), left);
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::try_unfold(state, State::next))))
     }
 }
 
@@ -108,60 +82,6 @@ fn are_texts(aggregate: &AggregateExec) -> bool {
     let is_text =
         |expr: &Arc<dyn PhysicalExpr>| matches!(expr.data_type(&schema), Ok(DataType::Utf8View | DataType::Utf8));
     aggregate.group_expr().expr().iter().all(|(expr, _)| is_text(expr))
-}
-
-impl DisplayAs for Counting {
-    fn fmt_as(&self, _form: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let by: Vec<&str> = self.aggregate.group_expr().expr().iter().map(|(_, name)| name.as_str()).collect();
-        write!(f, "Counting: by=[{}]", by.join(", "))
-    }
-}
-
-impl ExecutionPlan for Counting {
-    fn name(&self) -> &'static str {
-        "Counting"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.aggregate.properties()
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![self.aggregate.input()]
-    }
-
-    fn apply_expressions(
-        &self,
-        visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>,
-    ) -> DfResult<TreeNodeRecursion> {
-        self.aggregate.apply_expressions(visit)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        options: ReplaceChildrenOptions,
-    ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let changed = Arc::new(self.aggregate.clone()).replace_children(children, options)?;
-        Ok(match changed.downcast_ref::<AggregateExec>().and_then(Self::of) {
-            Some(counting) => Arc::new(counting),
-            None => changed,
-        })
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> DfResult<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {
-        let scan = self.scan()?;
-        let files = scan.file_groups.get(partition).map(|group| group.files().to_vec()).unwrap_or_default();
-        let reader = Reader::new(Arc::clone(&self.question), self.schema(), scan, partition, &context)?;
-        let left =
-            Box::new(Left { aggregate: self.aggregate.clone(), scan: scan.clone(), pieces: Vec::new(), context });
-        let state = State::Counting(answers(reader, files), left);
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), futures::stream::try_unfold(state, State::next))))
-    }
 }
 
 /// Where a partition is.
@@ -208,7 +128,7 @@ impl Left {
         let scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(scan);
         let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
         let aggregate = Arc::new(self.aggregate).replace_children(vec![scan], options)?;
-        grouping::by_views(aggregate).execute(0, self.context)
+        replaced::<Grouping>(aggregate).data.execute(0, self.context)
     }
 }
 
@@ -227,6 +147,7 @@ mod tests {
     use url::Url;
 
     use super::*;
+    use crate::query::first_step::Replace;
     use crate::query::provider::SnapshotTable;
     use crate::table::{DataFile, TableSnapshot};
 
@@ -295,7 +216,8 @@ mod tests {
         let state = SessionStateBuilder::new()
             .with_config(SessionConfig::new().with_target_partitions(2))
             .with_default_features();
-        let state = if ours { state.with_physical_optimizer_rule(Arc::new(CountByCodes)) } else { state };
+        let state =
+            if ours { state.with_physical_optimizer_rule(Arc::new(Replace::<Counting>::default())) } else { state };
         let ctx = SessionContext::new_with_state(state.build());
         let (table, store) = table().await;
         ctx.runtime_env().register_object_store(&Url::parse("memory://lake/").unwrap(), store);

@@ -8,149 +8,60 @@
 //! cost time.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::DataType;
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result as DfResult, internal_err};
+use datafusion::common::Result as DfResult;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
-use datafusion::physical_plan::aggregates::{
-    AggregateExec, AggregateMode, aggregate_expressions, evaluate_group_by, evaluate_many,
-};
+use datafusion::physical_plan::aggregates::{AggregateExec, aggregate_expressions, evaluate_group_by, evaluate_many};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, InputOrderMode, PlanProperties,
-    ReplaceChildrenOptions, SendableRecordBatchStream,
-};
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 use futures::TryStreamExt;
 
+use super::first_step::Step;
 use crate::schema::is_unique;
 
 /// Groups that are held at most; then they are handed on, and the next step joins what belongs together.
 const MAX_GROUPS: usize = 64 * 1024;
 
-/// Puts [`Grouping`] in the place of DataFusion's first step wherever rows are grouped by texts.
-#[derive(Debug)]
-pub(super) struct GroupByViews;
-
-impl PhysicalOptimizerRule for GroupByViews {
-    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _config: &ConfigOptions) -> DfResult<Arc<dyn ExecutionPlan>> {
-        plan.transform_up(|node| Ok(replaced(node))).data()
-    }
-
-    fn name(&self) -> &'static str {
-        "group_by_views"
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
-}
-
-/// An aggregation, by [`Grouping`] where that can be.
-pub(super) fn by_views(aggregate: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
-    replaced(aggregate).data
-}
-
-fn replaced(node: Arc<dyn ExecutionPlan>) -> Transformed<Arc<dyn ExecutionPlan>> {
-    match node.downcast_ref::<AggregateExec>().filter(|aggregate| is_ours(aggregate)) {
-        Some(aggregate) => Transformed::yes(Arc::new(Grouping::new(aggregate))),
-        None => Transformed::no(node),
-    }
-}
-
-/// Whether the groups are texts that may repeat, and each aggregate can be computed for all groups at once.
-fn is_ours(aggregate: &AggregateExec) -> bool {
-    let schema = aggregate.input().schema();
-    let by = aggregate.group_expr();
-    let is_text = |(expr, name): &(Arc<dyn PhysicalExpr>, String)| {
-        matches!(expr.data_type(&schema), Ok(DataType::Utf8View)) && !is_unique(name)
-    };
-    *aggregate.mode() == AggregateMode::Partial
-        && *aggregate.input_order_mode() == InputOrderMode::Linear
-        && aggregate.limit_options().is_none()
-        && aggregate.dynamic_expressions_produced().is_empty()
-        && by.is_single()
-        && !by.is_empty()
-        && by.expr().iter().all(is_text)
-        && aggregate
-            .aggr_expr()
-            .iter()
-            .all(|function| function.groups_accumulator_supported() && function.order_bys().is_empty())
-}
-
 /// The first step of a grouping by texts.
-#[derive(Debug)]
-struct Grouping {
-    aggregate: AggregateExec,
+#[derive(Debug, Default)]
+pub(super) struct Grouping {
     metrics: ExecutionPlanMetricsSet,
 }
 
-impl Grouping {
-    fn new(aggregate: &AggregateExec) -> Self {
-        Self { aggregate: aggregate.clone(), metrics: ExecutionPlanMetricsSet::new() }
-    }
-}
+impl Step for Grouping {
+    const NAME: &'static str = "Grouping";
 
-impl DisplayAs for Grouping {
-    fn fmt_as(&self, _form: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let by: Vec<&str> = self.aggregate.group_expr().expr().iter().map(|(_, name)| name.as_str()).collect();
-        let functions: Vec<&str> = self.aggregate.aggr_expr().iter().map(|function| function.name()).collect();
-        write!(f, "Grouping: by=[{}], aggr=[{}]", by.join(", "), functions.join(", "))
-    }
-}
-
-impl ExecutionPlan for Grouping {
-    fn name(&self) -> &'static str {
-        "Grouping"
+    /// The groups are texts that may repeat, and each aggregate can be computed for all groups at once.
+    fn of(aggregate: &AggregateExec) -> Option<Self> {
+        let schema = aggregate.input().schema();
+        let is_text = |(expr, name): &(Arc<dyn PhysicalExpr>, String)| {
+            matches!(expr.data_type(&schema), Ok(DataType::Utf8View)) && !is_unique(name)
+        };
+        let mut functions = aggregate.aggr_expr().iter();
+        let is_ours = aggregate.group_expr().expr().iter().all(is_text)
+            && functions.all(|function| function.groups_accumulator_supported() && function.order_bys().is_empty());
+        is_ours.then(Self::default)
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.aggregate.properties()
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![self.aggregate.input()]
-    }
-
-    fn apply_expressions(
+    fn execute(
         &self,
-        visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>,
-    ) -> DfResult<TreeNodeRecursion> {
-        self.aggregate.apply_expressions(visit)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        options: ReplaceChildrenOptions,
-    ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let changed = Arc::new(self.aggregate.clone()).replace_children(children, options)?;
-        match changed.downcast_ref::<AggregateExec>() {
-            Some(aggregate) => Ok(Arc::new(Self::new(aggregate))),
-            None => internal_err!("an aggregation became something else"),
-        }
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> DfResult<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {
+        aggregate: &AggregateExec,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> DfResult<SendableRecordBatchStream> {
         let metrics = BaselineMetrics::new(&self.metrics, partition);
-        let groups = Groups::new(&self.aggregate, &context)?;
-        let input = self.aggregate.input().execute(partition, context)?;
+        let groups = Groups::new(aggregate, &context)?;
+        let input = aggregate.input().execute(partition, context)?;
         let step = |(mut input, groups, metrics): (SendableRecordBatchStream, Option<Groups>, BaselineMetrics)| async move {
             let Some(mut groups) = groups else { return Ok(None) };
             while let Some(batch) = input.try_next().await? {
@@ -167,7 +78,7 @@ impl ExecutionPlan for Grouping {
             Ok((last.num_rows() > 0).then_some((last, (input, None, metrics))))
         };
         let batches = futures::stream::try_unfold((input, Some(groups), metrics), step);
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(aggregate.schema(), batches)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -332,6 +243,7 @@ mod tests {
     use datafusion::prelude::{SessionConfig, SessionContext};
 
     use super::*;
+    use crate::query::first_step::Replace;
 
     fn told_apart(columns: &[Vec<Option<&str>>]) -> (Vec<u32>, Vec<u32>) {
         let rows = columns[0].len();
@@ -390,7 +302,8 @@ mod tests {
         let state = SessionStateBuilder::new()
             .with_config(SessionConfig::new().with_target_partitions(2))
             .with_default_features();
-        let state = if ours { state.with_physical_optimizer_rule(Arc::new(GroupByViews)) } else { state };
+        let state =
+            if ours { state.with_physical_optimizer_rule(Arc::new(Replace::<Grouping>::default())) } else { state };
         let ctx = SessionContext::new_with_state(state.build());
         ctx.register_table("t", Arc::new(table)).unwrap();
         let plan = ctx.sql(&format!("EXPLAIN {sql}")).await.unwrap().collect().await.unwrap();

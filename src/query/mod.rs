@@ -11,6 +11,7 @@ pub mod dialect;
 mod explain;
 mod expression;
 mod fault;
+mod first_step;
 pub mod functions;
 mod gather;
 mod grouping;
@@ -46,6 +47,8 @@ use url::Url;
 use crate::error::{Error, ErrorKind, Result};
 use crate::network::Networks;
 use crate::table::TableSnapshot;
+
+use first_step::Replace;
 
 pub use explain::explain;
 pub use expression::Expression;
@@ -101,8 +104,8 @@ pub fn session_for(snapshots: &[TableSnapshot], options: &QueryOptions, access: 
             functions::named(functions::json::lookups::NAME),
             functions::named("row_field"),
         ))
-        .with_physical_optimizer_rule(Arc::new(counting::CountByCodes))
-        .with_physical_optimizer_rule(Arc::new(grouping::GroupByViews))
+        .with_physical_optimizer_rule(Arc::new(Replace::<counting::Counting>::default()))
+        .with_physical_optimizer_rule(Arc::new(Replace::<grouping::Grouping>::default()))
         .with_default_features()
         // CREATE EXTERNAL TABLE is refused, and it could not work either.
         .with_table_factories(HashMap::new())
