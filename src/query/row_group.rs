@@ -117,7 +117,8 @@ pub(super) fn count(
         let Some(column) = Coded::read(group, path, bytes, rows)? else { return Ok(None) };
         columns.push(column);
     }
-    let Some(chosen) = chosen(question, &columns, rows) else { return Ok(None) };
+    // what cannot be evaluated here, the general reader will say why
+    let Ok(chosen) = chosen(question, &columns, rows) else { return Ok(None) };
     let by: Vec<&Coded> = question.by.iter().map(|&place| &columns[place]).collect();
     let combinations = Combinations::of(&by, chosen.as_deref(), rows);
     let (mut examples, counts) = combinations.counted();
@@ -171,20 +172,19 @@ fn values(chunk: &Codes) -> Option<StringViewArray> {
     Some(values.finish())
 }
 
-/// The rows of which all conditions are true, where there are conditions; `None` where one cannot be evaluated.
-#[expect(clippy::option_option, reason = "all rows are not a list of them")]
-fn chosen(question: &Question, columns: &[Coded], rows: usize) -> Option<Option<Vec<u32>>> {
+/// The rows of which all conditions are true, where there are conditions.
+fn chosen(question: &Question, columns: &[Coded], rows: usize) -> DfResult<Option<Vec<u32>>> {
     let mut chosen: Option<Vec<u32>> = None;
     for (place, condition) in &question.conditions {
         let column = &columns[*place];
-        let holds = holds(condition, &column.values).ok()?;
+        let holds = holds(condition, &column.values)?;
         let holds = |row: &u32| holds[column.codes[*row as usize] as usize];
         match &mut chosen {
             Some(chosen) => chosen.retain(holds),
             None => chosen = Some((0..rows as u32).filter(holds).collect()),
         }
     }
-    Some(chosen)
+    Ok(chosen)
 }
 
 /// Of which values a condition is true.
