@@ -65,6 +65,12 @@ impl Cell {
         always.into_iter().chain(country).chain(kind)
     }
 
+    /// Whether another cell has the same values that tell who calls from where.
+    pub fn has_context_of(&self, other: &Self) -> bool {
+        let context = |cell: &Self| (cell.place, cell.agent, cell.region, cell.account);
+        context(self) == context(other)
+    }
+
     /// Values that tell what is done.
     pub fn deeds(&self) -> impl Iterator<Item = (Feature, Name)> {
         let api = [(Feature::Api, self.api)];

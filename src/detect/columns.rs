@@ -3,19 +3,22 @@
 //! Owns: what stands for a value that is absent. Refuses: any meaning of the values.
 //! Invariant: a column that is missing is an error of ours.
 
-use arrow::array::{Array, AsArray, RecordBatch, StringViewArray};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray, StringArrayType, StringViewArray};
 use arrow::datatypes::DataType;
 
 use super::feature::NONE;
 use super::rows::{Numbers, column};
 use crate::error::Result;
 
-/// The columns, texts as views.
+/// What became of a call that does not say.
+pub const SUCCESS: &str = "success";
+
+/// The columns as the engine gives them: texts as views, members of structs as texts.
 pub struct Columns {
     /// The actor; NULL where there is none.
     pub actor: StringViewArray,
     /// Access key.
-    pub key: StringViewArray,
+    pub key: StringArray,
     /// Account the call was recorded in.
     pub account: StringViewArray,
     /// `eventSource`.
@@ -35,15 +38,15 @@ pub struct Columns {
     /// `additionalEventData` of a sign-in, JSON.
     pub additional: StringViewArray,
     /// `userIdentity.type`.
-    pub identity_type: StringViewArray,
+    pub identity_type: StringArray,
     /// `userIdentity.principalId`.
-    pub principal: StringViewArray,
+    pub principal: StringArray,
     /// `userIdentity.accountId`.
-    pub home: StringViewArray,
+    pub home: StringArray,
     /// `userIdentity.invokedBy`.
-    pub invoked_by: StringViewArray,
+    pub invoked_by: StringArray,
     /// `userIdentity.sessionContext.ec2RoleDelivery`.
-    pub delivery: StringViewArray,
+    pub delivery: StringArray,
     /// VPC endpoint.
     pub endpoint: StringViewArray,
     /// Account of the VPC endpoint.
@@ -61,9 +64,10 @@ impl Columns {
     /// `Internal` where one is missing.
     pub fn of(batch: &RecordBatch) -> Result<Self> {
         let view = |name| views(batch, name);
+        let member = |name| members(batch, name);
         Ok(Self {
             actor: view("actor")?,
-            key: view("access_key")?,
+            key: member("access_key")?,
             account: view("recipientaccountid")?,
             source: view("eventsource")?,
             operation: view("eventname")?,
@@ -73,11 +77,11 @@ impl Columns {
             outcome: view("outcome")?,
             parameters: view("requestparameters")?,
             additional: view("additional")?,
-            identity_type: view("identity_type")?,
-            principal: view("principal_id")?,
-            home: view("identity_account")?,
-            invoked_by: view("invoked_by")?,
-            delivery: view("role_delivery")?,
+            identity_type: member("identity_type")?,
+            principal: member("principal_id")?,
+            home: member("identity_account")?,
+            invoked_by: member("invoked_by")?,
+            delivery: member("role_delivery")?,
             endpoint: view("vpcendpointid")?,
             endpoint_account: view("vpcendpointaccountid")?,
             readonly: Numbers::of(batch, "readonly")?,
@@ -112,7 +116,7 @@ impl Columns {
 
     /// What became of the call.
     pub fn outcome(&self, row: usize) -> &str {
-        text(&self.outcome, row).unwrap_or("success")
+        text(&self.outcome, row).unwrap_or(SUCCESS)
     }
 }
 
@@ -121,14 +125,24 @@ fn views(batch: &RecordBatch, name: &str) -> Result<StringViewArray> {
     Ok(column(batch, name, &DataType::Utf8View)?.as_string_view().clone())
 }
 
+/// A member of a struct, which costs nothing where it is no view.
+fn members(batch: &RecordBatch, name: &str) -> Result<StringArray> {
+    Ok(column(batch, name, &DataType::Utf8)?.as_string().clone())
+}
+
 /// A text, `None` for NULL.
-pub fn text(column: &StringViewArray, row: usize) -> Option<&str> {
+pub fn text<'t>(column: impl StringArrayType<'t>, row: usize) -> Option<&'t str> {
     (!column.is_null(row)).then(|| column.value(row))
 }
 
 /// A text that there is none of where it is empty.
 pub fn filled(column: &StringViewArray, row: usize) -> &str {
-    text(column, row).filter(|text| !text.is_empty()).unwrap_or(NONE)
+    or_none(text(column, row))
+}
+
+/// See [`filled`].
+pub fn or_none(text: Option<&str>) -> &str {
+    text.filter(|text| !text.is_empty()).unwrap_or(NONE)
 }
 
 /// A batch of a user's calls for tests: (operation, parameters, second of the day); other texts by column.

@@ -13,7 +13,7 @@ use datafusion::prelude::SessionContext;
 use super::cell::Cell;
 use super::columns::{Columns, filled};
 use super::feature::{self, ActorKind};
-use super::fold::{Fold, Reading};
+use super::fold::Fold;
 use super::group::Groups;
 use super::instance::Uses;
 use super::names::Names;
@@ -81,8 +81,6 @@ impl Workspace {
 struct Pass {
     fold: Fold,
     traffic: TrafficFold,
-    /// Of the batch that is read.
-    reading: Reading,
     named: Named,
     sign_ins: Vec<SignIn>,
     uses: Uses,
@@ -91,13 +89,10 @@ struct Pass {
 impl Pass {
     fn add(&mut self, batch: &RecordBatch, conditions: &Conditions) -> Result<()> {
         let columns = Columns::of(batch)?;
-        self.reading.clear();
-        for row in columns.rows() {
-            self.traffic.add(&columns, row);
-            self.fold.add(&columns, row, &mut self.reading);
-            self.uses.add(&columns, row);
-            self.sign_ins.extend(SignIn::of(&columns, row));
-        }
+        self.traffic.add(&columns);
+        self.fold.add(&columns);
+        self.uses.add(&columns);
+        self.sign_ins.extend(columns.rows().filter_map(|row| SignIn::of(&columns, row)));
         conditions.name(batch, &mut self.named)
     }
 }

@@ -4,16 +4,17 @@
 //! Invariant: the cells and their order depend on the set of calls only, not on how batches arrive. What is held is bounded by
 //! the cells and by the distinct texts of the day.
 
-use chrono::{DateTime, Timelike, Utc};
+use chrono::{DateTime, Utc};
 
 use super::cell::Cell;
-use super::columns::{Columns, filled, text};
+use super::coded::codes;
+use super::columns::{Columns, SUCCESS, or_none, text};
 use super::effect::{self, SEPARATOR};
 use super::feature::{self, ActorKind, NONE, view};
 use super::names::{Map, Name, Names};
 use super::place::{Place, Places};
 use crate::agent;
-use crate::batch::dictionary::Dictionary;
+use crate::batch::dictionary::{Dictionary, NULL};
 
 /// What calls of one cell have in common, as codes: actor, key, account, API, region, address, agent, outcome, resource,
 /// consequences.
@@ -60,35 +61,51 @@ pub struct Fold {
     /// Code of the family of a user agent.
     families: Vec<u32>,
     agents: Dictionary,
+    /// Of the batch that is read.
+    reading: Reading,
 }
 
 /// What was read from the parameters of a batch's calls, by API, caller, whether they write, and the places of the texts: cells
 /// of one entry of a file's dictionary are one place.
-pub type Reading = Map<(u32, [u32; 2], bool, u128, u128), (u32, u32)>;
+type Reading = Map<(u32, [u32; 2], bool, u128, u128), (u32, u32)>;
 
 impl Fold {
-    /// Adds an event, if it is a call of an actor; `reading` is its batch's.
-    pub fn add(&mut self, columns: &Columns, row: usize, reading: &mut Reading) {
-        let Some(actor) = columns.actor(row).and_then(|actor| self.actor(actor)) else { return };
-        let mut parts = [0; PARTS];
-        parts[ACTOR] = actor;
-        for (part, value) in [
-            (KEY, columns.key(row)),
-            (ACCOUNT, columns.account(row)),
-            (REGION, text(&columns.region, row).unwrap_or(NONE)),
-            (ADDRESS, columns.address(row)),
-            (OUTCOME, columns.outcome(row)),
-        ] {
-            parts[part] = self.parts[part].intern(value.as_bytes());
+    /// Adds a batch's events, those that are calls of an actor.
+    pub fn add(&mut self, columns: &Columns) {
+        let actors = codes(&columns.actor, |_| true, |actor| actor.and_then(|actor| self.actor(actor)).unwrap_or(NULL));
+        let is_call = |row: usize| actors[row] != NULL;
+        let mut of = |part: usize, column, absent| {
+            codes(column, is_call, |text| self.parts[part].intern(text.unwrap_or(absent).as_bytes()))
+        };
+        let accounts = of(ACCOUNT, &columns.account, NONE);
+        let regions = of(REGION, &columns.region, NONE);
+        let addresses = of(ADDRESS, &columns.address, NONE);
+        let outcomes = of(OUTCOME, &columns.outcome, SUCCESS);
+        let sources = codes(&columns.source, is_call, |text| self.sources.intern(or_none(text).as_bytes()));
+        let operations = codes(&columns.operation, is_call, |text| self.operations.intern(or_none(text).as_bytes()));
+        let agents = codes(&columns.agent, is_call, |text| self.agent(or_none(text)));
+        self.reading.clear();
+        for row in columns.rows().filter(|row| is_call(*row)) {
+            let mut parts = [0; PARTS];
+            parts[ACTOR] = actors[row];
+            parts[KEY] = self.parts[KEY].intern(columns.key(row).as_bytes());
+            parts[ACCOUNT] = accounts[row];
+            parts[API] = self.api(sources[row], operations[row]);
+            parts[REGION] = regions[row];
+            parts[ADDRESS] = addresses[row];
+            parts[AGENT] = agents[row];
+            parts[OUTCOME] = outcomes[row];
+            self.call(columns, row, parts);
         }
-        parts[API] = self.api(filled(&columns.source, row), filled(&columns.operation, row));
-        parts[AGENT] = self.agent(filled(&columns.agent, row));
+    }
+
+    /// Adds a call, of which all is known that does not stand in its parameters.
+    fn call(&mut self, columns: &Columns, row: usize, mut parts: [u32; PARTS]) {
         let writes = columns.readonly.at(row) == 0;
-        (parts[RESOURCE], parts[EFFECTS]) = self.read(columns, row, &parts, writes, reading);
+        (parts[RESOURCE], parts[EFFECTS]) = self.read(columns, row, &parts, writes);
         let time = columns.time.at(row);
-        let hour = columns.time.instant(row).hour() as u8;
         let new = || Calls { first: time, last: time, calls: 0 };
-        let cell = self.cells.entry(Alike { parts, hour, writes }).or_insert_with(new);
+        let cell = self.cells.entry(Alike { parts, hour: columns.time.hour(row), writes }).or_insert_with(new);
         (cell.first, cell.last) = (cell.first.min(time), cell.last.max(time));
         cell.calls += 1;
     }
@@ -102,10 +119,11 @@ impl Fold {
         (!self.services[code as usize]).then_some(code)
     }
 
-    fn api(&mut self, source: &str, operation: &str) -> u32 {
-        let pair = (self.sources.intern(source.as_bytes()), self.operations.intern(operation.as_bytes()));
-        let apis = &mut self.parts[API];
-        *self.apis.entry(pair).or_insert_with(|| apis.intern(feature::api(source, operation).as_bytes()))
+    fn api(&mut self, source: u32, operation: u32) -> u32 {
+        let Self { parts, apis, sources, operations, .. } = self;
+        let name = |texts: &Dictionary, code| std::str::from_utf8(texts.get(code)).unwrap_or_default().to_owned();
+        let api = || feature::api(&name(sources, source), &name(operations, operation));
+        *apis.entry((source, operation)).or_insert_with(|| parts[API].intern(api().as_bytes()))
     }
 
     fn agent(&mut self, agent: &str) -> u32 {
@@ -122,19 +140,12 @@ impl Fold {
     }
 
     /// Codes of what a call is about and of what it would do.
-    fn read(
-        &mut self,
-        columns: &Columns,
-        row: usize,
-        parts: &[u32; PARTS],
-        writes: bool,
-        reading: &mut Reading,
-    ) -> (u32, u32) {
+    fn read(&mut self, columns: &Columns, row: usize, parts: &[u32; PARTS], writes: bool) -> (u32, u32) {
         let (parameters, additional) = (view(&columns.parameters, row), view(&columns.additional, row));
         // who calls where is a part of what a call would do, and only what writes or signs in would do something
         let caller = if writes || additional != 0 { [parts[ACTOR], parts[ACCOUNT]] } else { [0; 2] };
         let key = (parts[API], caller, writes, parameters, additional);
-        if let Some(known) = reading.get(&key) {
+        if let Some(known) = self.reading.get(&key) {
             return *known;
         }
         let of = |part: usize| std::str::from_utf8(self.parts[part].get(parts[part])).unwrap_or_default();
@@ -152,7 +163,7 @@ impl Fold {
             self.parts[RESOURCE].intern(resource.unwrap_or_default().as_bytes()),
             self.parts[EFFECTS].intern(effects.as_bytes()),
         );
-        reading.insert(key, read);
+        self.reading.insert(key, read);
         read
     }
 
@@ -256,8 +267,7 @@ mod tests {
     fn cells(batches: &[&[Call<'_>]]) -> Vec<(String, String, i64, i64, i64)> {
         let (mut names, mut fold) = (Names::default(), Fold::default());
         for calls in batches {
-            let (columns, mut reading) = (Columns::of(&batch(calls, &[])).unwrap(), Reading::default());
-            columns.rows().for_each(|row| fold.add(&columns, row, &mut reading));
+            fold.add(&Columns::of(&batch(calls, &[])).unwrap());
         }
         let cells = fold.cells(&mut names, &mut Places::default());
         let text = |cell: &Cell| {

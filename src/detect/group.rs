@@ -21,7 +21,17 @@ impl<const N: usize, V> Default for Groups<N, V> {
 impl<const N: usize, V> Groups<N, V> {
     /// What is kept of the group of a row; `new` where it is the first one.
     pub fn of(&mut self, row: [&str; N], new: impl FnOnce() -> V) -> &mut V {
-        let codes = std::array::from_fn(|at| self.texts[at].intern(row[at].as_bytes()));
+        let codes = std::array::from_fn(|at| self.code(at, row[at]));
+        self.of_codes(codes, new)
+    }
+
+    /// The code of a text among those of its place.
+    pub fn code(&mut self, at: usize, text: &str) -> u32 {
+        self.texts[at].intern(text.as_bytes())
+    }
+
+    /// As [`Groups::of`], by the codes of the texts.
+    pub fn of_codes(&mut self, codes: [u32; N], new: impl FnOnce() -> V) -> &mut V {
         self.groups.entry(codes).or_insert_with(new)
     }
 

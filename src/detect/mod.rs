@@ -8,6 +8,7 @@
 mod bar;
 pub mod baseline;
 pub mod cell;
+mod coded;
 pub mod columns;
 pub mod completeness;
 pub mod counts;

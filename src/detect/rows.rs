@@ -10,6 +10,8 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use crate::error::{Error, ErrorKind, Result};
 
+const MICROS_OF_HOUR: i64 = 3_600_000_000;
+
 /// A column, as one type.
 ///
 /// # Errors
@@ -94,6 +96,17 @@ impl Numbers {
     pub fn date(&self, row: usize) -> NaiveDate {
         let epoch = NaiveDate::default();
         TimeDelta::try_days(self.at(row)).and_then(|days| epoch.checked_add_signed(days)).unwrap_or(epoch)
+    }
+
+    /// Hour of the day, UTC, of an instant.
+    pub fn hour(&self, row: usize) -> u8 {
+        self.at(row).div_euclid(MICROS_OF_HOUR).rem_euclid(24) as u8
+    }
+
+    /// The last of the instants; `None` where there is no row.
+    pub fn newest(&self) -> Option<DateTime<Utc>> {
+        let newest = self.rows().max_by_key(|row| self.at(*row));
+        newest.map(|row| self.instant(row))
     }
 
     /// The number as an instant (microseconds since 1970).

@@ -136,6 +136,9 @@ type Newcomers = Map<(Feature, Name), Vec<(DateTime<Utc>, Name)>>;
 /// The networks in which each key was used, with the first and the last call there.
 type Keys = Map<Name, Vec<(Name, DateTime<Utc>, DateTime<Utc>)>>;
 
+/// Scores of units by their actor's peer group and their cells.
+pub type KnownUnits = Map<(Name, Vec<usize>), f64>;
+
 /// What is looked up again and again of a day's cells.
 pub struct Prepared {
     intents: Map<Name, Intent>,
@@ -153,7 +156,8 @@ impl Prepared {
         cells.iter().for_each(|cell| _ = intents.entry(cell.api).or_insert_with(|| intent(names.text(cell.api))));
         let mut by_profile: BTreeMap<Name, Vec<usize>> = BTreeMap::new();
         cells.iter().enumerate().for_each(|(at, cell)| by_profile.entry(cell.profile).or_default().push(at));
-        Self { intents, newcomers: newcomers(memory, cells), keys: keys(names, cells), hours, by_profile }
+        let newcomers = newcomers(memory, cells, &by_profile);
+        Self { intents, newcomers, keys: keys(names, cells), hours, by_profile }
     }
 
     /// The places of an actor's cells.
@@ -189,24 +193,29 @@ impl Day<'_> {
         self.prepared.by_profile.iter().map(|(profile, cells)| self.actor(*profile, cells, shape)).collect()
     }
 
-    /// Scores one actor by what it had done up to an instant; `None` where that is nothing.
-    pub fn score_until(&self, profile: Name, until: DateTime<Utc>) -> Option<ActorScore> {
+    /// Bits of the most unusual unit of what an actor had done up to an instant; `None` where that is nothing. `known` are
+    /// units that were scored for other instants: most of a day's end before either.
+    pub fn best_until(&self, profile: Name, until: DateTime<Utc>, known: &mut KnownUnits) -> Option<f64> {
         let cells = self.prepared.cells_of(profile).iter();
         let cells: Vec<usize> = cells.copied().filter(|at| self.cells[*at].last <= until).collect();
-        (!cells.is_empty()).then(|| self.actor(profile, &cells, &|_| 0.0))
+        let peer = self.peer(profile, cells.first()?);
+        let scorer = self.scorer(profile, peer, 0.0);
+        let score = |unit: Vec<usize>| match known.get(&(peer, unit.clone())) {
+            Some(score) => *score,
+            None => *known.entry((peer, unit.clone())).or_insert_with(|| scorer.unit(unit).score),
+        };
+        self.units(&scorer, &cells).into_iter().map(score).reduce(f64::max)
+    }
+
+    fn scorer(&self, profile: Name, peer: Name, shape: f64) -> Scorer<'_> {
+        let kind = ActorKind::of(self.names.text(profile));
+        Scorer { day: self, profile, peer, kind, days: self.memory.days_of(profile), shape }
     }
 
     fn actor(&self, profile: Name, cells: &[usize], shape: ShapeOf<'_>) -> ActorScore {
-        let peer = self.peer(profile, cells);
+        let peer = self.peer(profile, &cells[0]);
         let counts = self.counts(cells);
-        let scorer = Scorer {
-            day: self,
-            profile,
-            peer,
-            kind: ActorKind::of(self.names.text(profile)),
-            days: self.memory.days_of(profile),
-            shape: shape(&counts),
-        };
+        let scorer = self.scorer(profile, peer, shape(&counts));
         let units = self.units(&scorer, cells);
         let scored: Vec<Scored> = units.into_iter().map(|unit| scorer.unit(unit)).collect();
         let mut values = BTreeMap::new();
@@ -219,8 +228,8 @@ impl Day<'_> {
     }
 
     /// The peer group: the known one, else that of the first cell.
-    fn peer(&self, profile: Name, cells: &[usize]) -> Name {
-        self.memory.actor(profile).map_or_else(|| self.cells[cells[0]].peer, |actor| actor.peer)
+    fn peer(&self, profile: Name, first: &usize) -> Name {
+        self.memory.actor(profile).map_or_else(|| self.cells[*first].peer, |actor| actor.peer)
     }
 
     fn counts(&self, cells: &[usize]) -> DayCounts {
@@ -315,17 +324,30 @@ impl Hours {
     }
 }
 
-fn newcomers(memory: &Memory, cells: &[Cell]) -> Newcomers {
-    let mut seen = Set::default();
+fn newcomers(memory: &Memory, cells: &[Cell], by_profile: &BTreeMap<Name, Vec<usize>>) -> Newcomers {
     let mut newcomers = Newcomers::default();
-    for cell in cells {
-        for (feature, value) in cell.values() {
-            if seen.insert((cell.profile, feature, value)) && !memory.knows(cell.profile, feature, value) {
-                newcomers.entry((feature, value)).or_default().push((cell.first, cell.profile));
+    let mut seen = Set::default();
+    for (profile, theirs) in by_profile {
+        seen.clear();
+        for (cell, before) in with_before(theirs, cells) {
+            let mut meet = |(feature, value): (Feature, Name)| {
+                if seen.insert((feature, value)) && !memory.knows(*profile, feature, value) {
+                    newcomers.entry((feature, value)).or_default().push((cell.first, *profile));
+                }
+            };
+            if !before.is_some_and(|before| before.has_context_of(cell)) {
+                cell.context().for_each(&mut meet);
             }
+            cell.deeds().for_each(meet);
         }
     }
     newcomers
+}
+
+/// Cells of an actor, each with the one before it, which mostly came from the same place.
+fn with_before<'c>(places: &'c [usize], cells: &'c [Cell]) -> impl Iterator<Item = (&'c Cell, Option<&'c Cell>)> {
+    let before = std::iter::once(None).chain(places.iter().map(|at| Some(&cells[*at])));
+    places.iter().map(|at| &cells[*at]).zip(before)
 }
 
 fn keys(names: &Names, cells: &[Cell]) -> Keys {
@@ -384,7 +406,11 @@ impl Scorer<'_> {
     fn context<'c>(&self, cells: impl Iterator<Item = (usize, &'c Cell)>, until: DateTime<Utc>) -> Vec<Fact> {
         let mut facts: BTreeMap<Feature, Fact> = BTreeMap::new();
         let mut looked_at = Set::default();
+        let mut before: Option<&Cell> = None;
         for (at, cell) in cells {
+            if before.replace(cell).is_some_and(|before| before.has_context_of(cell)) {
+                continue;
+            }
             for (feature, value) in cell.context() {
                 // the same value in the same account has the same bits
                 if !looked_at.insert((feature, value, cell.account)) {

@@ -11,7 +11,7 @@ use arrow::datatypes::DataType;
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 use foldhash::fast::RandomState;
 
-use super::columns::{filled, text};
+use super::columns::{SUCCESS, filled, text};
 use super::feature::{self, NONE, view};
 use super::names::{Map, Set};
 
@@ -60,9 +60,9 @@ impl Sieve {
         row: usize,
     ) -> bool {
         let api = feature::api(filled(source, row), filled(operation, row));
-        let or = |column, otherwise| text(column, row).unwrap_or(otherwise);
-        let texts: Texts<'_> =
-            [or(actor, ""), or(account, NONE), &api, or(region, NONE), or(address, NONE), or(outcome, "success")];
+        let outcome = text(*outcome, row).unwrap_or(SUCCESS);
+        let [account, region, address] = [account, region, address].map(|column| text(*column, row).unwrap_or(NONE));
+        let texts: Texts<'_> = [text(*actor, row).unwrap_or_default(), account, &api, region, address, outcome];
         self.flagged.contains(&self.hasher.hash_one(texts))
     }
 }

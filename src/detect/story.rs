@@ -12,7 +12,7 @@ use super::cell::Cell;
 use super::feature::{ActorKind, Feature};
 use super::memory::Memory;
 use super::names::{Map, Name, Names};
-use super::score::{ActorScore, Day, Fact, Scored, round};
+use super::score::{ActorScore, Day, Fact, KnownUnits, Scored, round};
 use super::signal::Signal;
 
 /// Bits below which an actor-day is nobody's story.
@@ -123,15 +123,15 @@ impl Scene<'_> {
         let cells: Vec<&[usize]> = profiles.iter().map(|profile| day.prepared.cells_of(*profile)).collect();
         let ends: BTreeSet<DateTime<Utc>> = cells.iter().copied().flatten().map(|at| self.cells[*at].last).collect();
         let ends: Vec<DateTime<Utc>> = ends.into_iter().collect();
-        let reached = |until: &DateTime<Utc>| {
+        let mut known = KnownUnits::default();
+        let mut reached = |until: &DateTime<Utc>| {
             let ruled = |profile: Name, cells: &[usize]| {
                 let named = |cell: &Cell| cell.first <= *until && rules.contains(&(profile, cell.api));
                 let is_named = cells.iter().any(|at| named(&self.cells[*at]));
                 if is_named { self.ruled.get(&profile).copied().unwrap_or(0.0) } else { 0.0 }
             };
             let bits = |(profile, cells): (&Name, &&[usize])| {
-                let score = day.score_until(*profile, *until);
-                score.map_or(0.0, |score| score.best.score) + ruled(*profile, cells)
+                day.best_until(*profile, *until, &mut known).unwrap_or(0.0) + ruled(*profile, cells)
             };
             let mut bits: Vec<f64> =
                 profiles.iter().zip(&cells).map(bits).filter(|bits| *bits >= LEAST_SCORE).collect();

@@ -2,12 +2,18 @@
 //!
 //! Owns: the counts that `silence` compares. Refuses: to judge them.
 
-use chrono::{DateTime, Timelike, Utc};
+use chrono::{DateTime, Utc};
 
-use super::columns::{Columns, text};
+use super::coded::codes;
+use super::columns::Columns;
 use super::feature::NONE;
 use super::group::Groups;
 use super::silence::{Quarters, TrafficRow};
+
+/// What counts are kept by: account, region, source.
+const ACCOUNT: usize = 0;
+const REGION: usize = 1;
+const SOURCE: usize = 2;
 
 /// Counts under construction.
 #[derive(Default)]
@@ -17,14 +23,17 @@ pub struct TrafficFold {
 }
 
 impl TrafficFold {
-    /// Adds an event.
-    pub fn add(&mut self, columns: &Columns, row: usize) {
-        let time = columns.time.instant(row);
-        self.newest = self.newest.max(Some(time));
-        let account = text(&columns.account, row).unwrap_or_default();
-        let (region, source) = (text(&columns.region, row), text(&columns.source, row));
-        let key = [account, region.unwrap_or(NONE), source.unwrap_or(NONE)];
-        self.quarters.of(key, Quarters::default)[time.hour() as usize / 6] += 1;
+    /// Adds a batch's events.
+    pub fn add(&mut self, columns: &Columns) {
+        let mut of = |column, at, absent| codes(column, |_| true, |text| self.quarters.code(at, text.unwrap_or(absent)));
+        let accounts = of(&columns.account, ACCOUNT, "");
+        let regions = of(&columns.region, REGION, NONE);
+        let sources = of(&columns.source, SOURCE, NONE);
+        for row in columns.rows() {
+            let key = [accounts[row], regions[row], sources[row]];
+            self.quarters.of_codes(key, Quarters::default)[usize::from(columns.time.hour(row)) / 6] += 1;
+        }
+        self.newest = self.newest.max(columns.time.newest());
     }
 
     /// The counts by account, region and source, and the time of the newest event.
@@ -49,7 +58,7 @@ mod tests {
         let calls = [("ListBuckets", None, 60), ("GetObject", None, 6 * 3600), ("GetObject", None, 24 * 3600 - 1)];
         let columns = Columns::of(&batch(&calls, &[("actor", "ec2.amazonaws.com")])).unwrap();
         let mut fold = TrafficFold::default();
-        (0..3).for_each(|row| fold.add(&columns, row));
+        fold.add(&columns);
         let (rows, newest) = fold.finish();
         assert_eq!((rows.len(), rows[0].region.as_str(), rows[0].quarters), (1, NONE, [1, 1, 0, 1]));
         assert_eq!(newest.unwrap().timestamp(), 24 * 3600 - 1);

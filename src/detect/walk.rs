@@ -21,7 +21,7 @@ use super::sign_in::SignIn;
 use super::signal::Signal;
 use super::silence::{Traffic, TrafficRow, day_traffic};
 use super::story::{Ruled, Scene, Story};
-use super::workspace::{Kept, Window, Workspace, midnight_after};
+use super::workspace::{Kept, Past, Window, Workspace, midnight_after};
 use crate::error::Result;
 use crate::lake::Lake;
 use crate::network::Networks;
@@ -35,6 +35,9 @@ pub const LOOKBACK_DAYS: u64 = 90;
 /// Values of one feature that are kept of an actor's day, and stories that are kept of a day.
 const MOST_VALUES: usize = 1000;
 const MOST_STORIES: usize = 200;
+
+/// Rows of `baselines` that are read at once, those of one date at least.
+const MOST_AHEAD: i64 = 200_000;
 
 /// What was done to the baselines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -65,6 +68,10 @@ pub struct Walk<'a> {
     /// Dates that have events, with their number where every file tells it.
     pub dates: BTreeMap<NaiveDate, Option<i64>>,
     trained: BTreeMap<NaiveDate, i64>,
+    /// Rows of `baselines` by date.
+    kept: BTreeMap<NaiveDate, Option<i64>>,
+    /// What was kept of the next dates, read with the one before them.
+    ahead: BTreeMap<NaiveDate, Past>,
     without: BTreeSet<Signal>,
     /// People's sign-ins of the window before.
     pub(super) sign_ins: Option<(NaiveDate, Vec<SignIn>)>,
@@ -104,6 +111,7 @@ impl<'a> Walk<'a> {
         let networks = options.networks.clone().unwrap_or_default();
         let workspace = Workspace::new(query::session(&snapshots, options)?);
         let trained = workspace.trained_rows().await?;
+        let (kept, ahead) = (self::dates(&snapshots[1]), BTreeMap::new());
         let places = Places::new(Some(locator(&networks)));
         let (names, memory, updated) = (Names::default(), Memory::default(), Updated::default());
         let (traffic, without) = (Traffic::default(), BTreeSet::new());
@@ -118,6 +126,8 @@ impl<'a> Walk<'a> {
             traffic,
             dates,
             trained,
+            kept,
+            ahead,
             without,
             sign_ins,
             issued,
@@ -223,12 +233,31 @@ impl<'a> Walk<'a> {
     /// Whatever reading or writing the lake gives.
     pub async fn learn(&mut self, date: NaiveDate, is_stale: bool) -> Result<()> {
         let (record, traffic) = match is_stale {
-            false => self.workspace.record(date, &mut self.names).await?,
+            false => self.kept(date).await?,
             true => self.count(date).await?,
         };
         self.memory.fold(&record, &mut self.names, &mut self.places);
         self.traffic.add(date, day_traffic(&traffic));
         Ok(())
+    }
+
+    /// A date as it was kept.
+    async fn kept(&mut self, date: NaiveDate) -> Result<(DayRecord, Vec<TrafficRow>)> {
+        if !self.ahead.contains_key(&date) {
+            self.ahead = self.workspace.past(date, self.together(date)).await?;
+        }
+        let past = self.ahead.remove(&date).unwrap_or_default();
+        Ok(past.read(date, &mut self.names))
+    }
+
+    /// The last date of those that are read together from one on: planning a query takes as long as reading some days.
+    fn together(&self, date: NaiveDate) -> NaiveDate {
+        let mut rows = 0;
+        let fits = |(_, more): &(&NaiveDate, &Option<i64>)| {
+            rows += more.unwrap_or(MOST_AHEAD);
+            rows <= MOST_AHEAD
+        };
+        self.kept.range(date..).take_while(fits).last().map_or(date, |(last, _)| *last)
     }
 
     async fn count(&mut self, date: NaiveDate) -> Result<(DayRecord, Vec<TrafficRow>)> {

@@ -119,23 +119,24 @@ impl Workspace {
         Ok(out)
     }
 
-    /// What was kept of a date.
+    /// What was kept of the dates from one to another.
     ///
     /// # Errors
     /// Whatever reading the lake gives.
-    pub async fn record(&self, date: NaiveDate, names: &mut Names) -> Result<(DayRecord, Vec<TrafficRow>)> {
-        let mut traffic = Vec::new();
-        let mut record = DayRecord { date, facts: Vec::new(), actors: Vec::new(), stories: Vec::new() };
-        let mut batches: Vec<Past> = Vec::new();
-        let visit = |batch: &RecordBatch| Past::of(batch).map(|past| batches.push(past));
-        each(&self.ctx, &include_str!("sql/past.sql").replace("{date}", &date.to_string()), visit).await?;
-        // they are summed in this order; it is nearly the one in which they are written, which a merge sort makes use of
-        let mut rows: Vec<PastRow<'_>> = Vec::with_capacity(batches.iter().map(|past| past.events.rows().len()).sum());
-        batches.iter().for_each(|past| rows.extend(past.rows()));
-        rows.sort();
-        rows.into_iter().for_each(|row| read_past(row, names, &mut record, &mut traffic));
-        record.stories.sort_unstable_by(|a, b| b.cmp(a));
-        Ok((record, traffic))
+    pub async fn past(&self, first: NaiveDate, last: NaiveDate) -> Result<BTreeMap<NaiveDate, Past>> {
+        let mut dates: BTreeMap<NaiveDate, Past> = BTreeMap::new();
+        let sql = include_str!("sql/past.sql").replace("{first}", &first.to_string()).replace("{last}", &last.to_string());
+        each(&self.ctx, &sql, |batch| {
+            let days = Numbers::of_dates(batch, "event_date")?;
+            let all: Vec<usize> = days.rows().collect();
+            for rows in all.chunk_by(|a, b| days.at(*a) == days.at(*b)) {
+                let part = PastRows::of(&batch.slice(rows[0], rows.len()))?;
+                dates.entry(days.date(rows[0])).or_default().0.push(part);
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(dates)
     }
 
     /// What the digests say of the hours around a window, for some accounts; what had been verified by its `as_of`.
@@ -277,8 +278,27 @@ fn read_issued(batch: &RecordBatch, issued: &mut Issued) -> Result<()> {
     Ok(())
 }
 
+/// What was kept of a date, as it was read.
+#[derive(Default)]
+pub struct Past(Vec<PastRows>);
+
+impl Past {
+    /// The record that it is of, and the traffic.
+    pub fn read(&self, date: NaiveDate, names: &mut Names) -> (DayRecord, Vec<TrafficRow>) {
+        let mut traffic = Vec::new();
+        let mut record = DayRecord { date, facts: Vec::new(), actors: Vec::new(), stories: Vec::new() };
+        // they are summed in this order; it is nearly the one in which they are written, which a merge sort makes use of
+        let mut rows: Vec<PastRow<'_>> = Vec::with_capacity(self.0.iter().map(|part| part.events.rows().len()).sum());
+        self.0.iter().for_each(|part| rows.extend(part.rows()));
+        rows.sort();
+        rows.into_iter().for_each(|row| read_past(row, names, &mut record, &mut traffic));
+        record.stories.sort_unstable_by(|a, b| b.cmp(a));
+        (record, traffic)
+    }
+}
+
 /// Rows of `baselines`.
-struct Past {
+struct PastRows {
     texts: [Texts; 4],
     events: Numbers,
 }
@@ -286,7 +306,7 @@ struct Past {
 /// Actor, account, feature, value and events.
 type PastRow<'p> = ([&'p str; 4], i64);
 
-impl Past {
+impl PastRows {
     fn of(batch: &RecordBatch) -> Result<Self> {
         let text = |name| Texts::of(batch, name);
         let texts = [text("actor")?, text("account")?, text("feature")?, text("value")?];

@@ -1,4 +1,4 @@
--- A date's baselines.
-SELECT actor, account, feature, value, events
+-- The baselines of dates.
+SELECT event_date, actor, account, feature, value, events
 FROM baselines
-WHERE event_date = DATE '{date}'
+WHERE event_date BETWEEN DATE '{first}' AND DATE '{last}'
