@@ -3,7 +3,9 @@
 //! Owns: when there is something to do. Refuses: to read a date whose number of events did not change.
 //! Invariant: see `detect::walk`, which does it.
 
-use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
 use crate::detect::walk::Walk;
@@ -22,6 +24,8 @@ pub struct TrainReport {
     pub events_read: u64,
     /// Rows of `baselines` written.
     pub baseline_rows: u64,
+    /// Dates of whose calls something was forgotten, as they were too many different ones to hold, and what.
+    pub limits: BTreeMap<NaiveDate, String>,
 }
 
 impl TrainReport {
@@ -32,6 +36,7 @@ impl TrainReport {
             dates_updated: walk.updated.dates,
             events_read: walk.updated.events,
             baseline_rows: walk.updated.rows,
+            limits: walk.limits.clone(),
         }
     }
 }
@@ -41,7 +46,18 @@ impl TrainReport {
 /// # Errors
 /// Whatever reading or writing the lake gives.
 pub async fn train(lake: &Lake, options: &QueryOptions, now: DateTime<Utc>) -> Result<TrainReport> {
-    let mut walk = Walk::open(lake, options, now).await?;
+    bring_up_to_date(Walk::open(lake, options, now).await?).await
+}
+
+/// Counts the baselines of all dates that have events anew, whatever was kept of them.
+///
+/// # Errors
+/// As [`train`].
+pub async fn train_anew(lake: &Lake, options: &QueryOptions, now: DateTime<Utc>) -> Result<TrainReport> {
+    bring_up_to_date(Walk::open(lake, options, now).await?.anew()).await
+}
+
+async fn bring_up_to_date(mut walk: Walk<'_>) -> Result<TrainReport> {
     let stale = walk.stale().await?;
     for date in walk.way(&stale) {
         walk.arrive(date);

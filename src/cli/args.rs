@@ -251,6 +251,9 @@ pub enum Command {
     },
     /// Bring the baselines up to date; detect does this, too
     Train {
+        /// Count all dates anew from their events, whatever was kept of them: where baselines are damaged
+        #[arg(long)]
+        anew: bool,
         #[command(flatten)]
         lake: LakeArgs,
     },

@@ -4,6 +4,7 @@ use chrono::Utc;
 use trailhound::detect::{DetectReport, detect};
 use trailhound::finding::{Finding, SeverityBand};
 use trailhound::lake::Lake;
+use trailhound::train;
 
 use super::args::{DetectArgs, FindingFormat, LakeArgs};
 use super::exit::ExitStatus;
@@ -28,9 +29,13 @@ pub async fn run(
 }
 
 /// Brings the baselines up to date.
-pub async fn train(settings: &Settings, lake: LakeArgs) -> anyhow::Result<ExitStatus> {
+pub async fn train(settings: &Settings, lake: LakeArgs, anew: bool) -> anyhow::Result<ExitStatus> {
     let lake = Lake::open(&settings.lake(lake)?).await?;
-    let report = trailhound::train::train(&lake, &settings.query(), Utc::now()).await?;
+    let (query, now) = (settings.query(), Utc::now());
+    let report = match anew {
+        true => train::train_anew(&lake, &query, now).await?,
+        false => train::train(&lake, &query, now).await?,
+    };
     super::report::write(settings, &report)?;
     tracing::info!(
         "{} of {} dates counted anew, from {} events",

@@ -113,7 +113,7 @@ async fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<ExitS
         Command::Policy(args) => policy::run(settings, args).await,
         Command::Investigate(args) => investigate::run(settings, *args).await,
         Command::Detect { lake, detect, output } => detect::run(settings, lake, detect, output).await,
-        Command::Train { lake } => detect::train(settings, lake).await,
+        Command::Train { lake, anew } => detect::train(settings, lake, anew).await,
         Command::Explain(args) => tell::explain(settings, args).await,
         Command::Baseline { actor, lake } => tell::baseline(settings, &actor, lake).await,
         Command::Backtest(args) => tell::backtest(settings, args).await,

@@ -40,6 +40,10 @@ pub struct Cell {
     pub resource: Option<Name>,
     /// What they would do.
     pub effects: Vec<Name>,
+    /// Whether the calls' access keys are not known, and are several perhaps (see `level`).
+    pub any_key: bool,
+    /// The same of what they are about.
+    pub any_resource: bool,
     /// Not read-only.
     pub writes: bool,
     /// First call.

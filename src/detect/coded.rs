@@ -47,10 +47,12 @@ mod tests {
 
     #[test]
     fn every_row_has_its_text_s_code() {
-        let texts: Vec<Option<String>> =
-            (0..1000).map(|row| (row % 7 != 0).then(|| format!("a text of more than twelve bytes {}", row % 300))).collect();
+        let texts: Vec<Option<String>> = (0..1000)
+            .map(|row| (row % 7 != 0).then(|| format!("a text of more than twelve bytes {}", row % 300)))
+            .collect();
         let column = StringViewArray::from_iter(texts.iter().map(Option::as_deref));
-        let length = |text: Option<&str>| text.map_or(0, |text| text.rsplit(' ').next().unwrap().parse::<u32>().unwrap() + 1);
+        let length =
+            |text: Option<&str>| text.map_or(0, |text| text.rsplit(' ').next().unwrap().parse::<u32>().unwrap() + 1);
         let expected: Vec<u32> = texts.iter().map(|text| length(text.as_deref())).collect();
         assert_eq!(codes(&column, |_| true, length), expected);
     }

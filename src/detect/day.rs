@@ -13,7 +13,7 @@ use datafusion::prelude::SessionContext;
 use super::cell::Cell;
 use super::columns::{Columns, filled};
 use super::feature::{self, ActorKind};
-use super::fold::Fold;
+use super::fold::{Fold, Forgotten};
 use super::group::Groups;
 use super::instance::Uses;
 use super::names::Names;
@@ -43,6 +43,8 @@ pub struct DayEvents {
     pub sign_ins: Vec<SignIn>,
     /// Uses of instances' credentials.
     pub uses: Uses,
+    /// What was forgotten of the calls, as there were too many different ones.
+    pub forgotten: Forgotten,
 }
 
 impl DayEvents {
@@ -53,18 +55,19 @@ impl DayEvents {
 }
 
 impl Workspace {
-    /// Reads a window's events.
+    /// Reads a window's events, and holds no more of calls than the workspace may.
     ///
     /// # Errors
     /// Whatever reading the lake gives.
     pub async fn read(&self, window: Window, names: &mut Names, places: &mut Places) -> Result<DayEvents> {
-        let mut pass = Pass::default();
+        let mut pass = Pass::new(self.memory_limit);
         let sql = in_window(include_str!("sql/day.sql"), window);
         each(&self.ctx, &sql, |batch| pass.add(batch, self.conditions(batch)?)).await?;
         let (traffic, newest) = pass.traffic.finish();
-        let Pass { fold, named, mut sign_ins, uses, .. } = pass;
+        let Pass { mut fold, named, mut sign_ins, uses, .. } = pass;
         sign_ins.sort_unstable();
-        Ok(DayEvents { cells: fold.cells(names, places), traffic, newest, named, sign_ins, uses })
+        let forgotten = fold.finish();
+        Ok(DayEvents { cells: fold.cells(names, places), traffic, newest, named, sign_ins, uses, forgotten })
     }
 
     /// The rules' conditions, planned for a day's batches, which all have the same columns.
@@ -77,7 +80,6 @@ impl Workspace {
 }
 
 /// A pass under way.
-#[derive(Default)]
 struct Pass {
     fold: Fold,
     traffic: TrafficFold,
@@ -87,6 +89,11 @@ struct Pass {
 }
 
 impl Pass {
+    fn new(limit: usize) -> Self {
+        let (traffic, named, sign_ins) = (TrafficFold::default(), Named::default(), Vec::new());
+        Self { fold: Fold::new(limit), traffic, named, sign_ins, uses: Uses::default() }
+    }
+
     fn add(&mut self, batch: &RecordBatch, conditions: &Conditions) -> Result<()> {
         let columns = Columns::of(batch)?;
         self.traffic.add(&columns);

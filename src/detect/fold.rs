@@ -1,8 +1,10 @@
 //! A day's calls -> cells.
 //!
 //! Owns: which calls are alike. Refuses: reading them from anywhere; they come as columns.
-//! Invariant: the cells and their order depend on the set of calls only, not on how batches arrive. What is held is bounded by
-//! the cells and by the distinct texts of the day.
+//! Invariant: the cells and their order depend on the set of calls only, not on how batches arrive. What is held is bounded:
+//! where cells and their distinct texts would take more, calls lose what tells them apart (`level`).
+
+use std::hash::{Hash, Hasher};
 
 use chrono::{DateTime, Utc};
 
@@ -11,6 +13,7 @@ use super::coded::codes;
 use super::columns::{Columns, SUCCESS, or_none, text};
 use super::effect::{self, SEPARATOR};
 use super::feature::{self, ActorKind, NONE, view};
+use super::level::{Level, Part};
 use super::names::{Map, Name, Names};
 use super::place::{Place, Places};
 use crate::agent;
@@ -33,11 +36,23 @@ const EFFECTS: usize = 9;
 /// Bytes of user agents whose families are remembered: whoever calls writes them as it likes.
 const KNOWN_AGENTS: usize = 16 << 20;
 
-#[derive(PartialEq, Eq, Hash, Clone, Copy)]
+#[derive(PartialEq, Eq, Clone, Copy)]
 struct Alike {
     parts: [u32; PARTS],
     hour: u8,
     writes: bool,
+}
+
+impl Hash for Alike {
+    /// Two codes at a time: as bytes they took three times as long.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts.as_chunks::<2>().0.iter().for_each(|pair| state.write_u64(both(*pair)));
+        state.write_u64(both([u32::from(self.hour), u32::from(self.writes)]));
+    }
+}
+
+fn both([high, low]: [u32; 2]) -> u64 {
+    u64::from(high) << u32::BITS | u64::from(low)
 }
 
 /// First and last call in microseconds, and how many.
@@ -47,9 +62,23 @@ struct Calls {
     calls: i64,
 }
 
+/// What stands for a text that was forgotten: no text has such a byte.
+const FORGOTTEN: &[u8] = b"\xff";
+
+/// Bytes that a cell takes until its day is scored, and a text beside its own bytes, which are held twice at most.
+const CELL_BYTES: usize = 450;
+const TEXT_BYTES: usize = 200;
+
+/// Share of what may be held by which texts of no cell may exceed it, before they are looked for.
+const SLACK: usize = 4;
+
 /// Cells under construction.
-#[derive(Default)]
 pub struct Fold {
+    /// Bytes that cells and texts may take.
+    limit: usize,
+    level: Level,
+    /// Calls that were forgotten as a whole.
+    lost: i64,
     parts: [Dictionary; PARTS],
     cells: Map<Alike, Calls>,
     /// Whether an actor, by its code, is AWS itself.
@@ -65,11 +94,29 @@ pub struct Fold {
     reading: Reading,
 }
 
-/// What was read from the parameters of a batch's calls, by API, caller, whether they write, and the places of the texts: cells
-/// of one entry of a file's dictionary are one place.
-type Reading = Map<(u32, [u32; 2], bool, u128, u128), (u32, u32)>;
+/// What was read from the parameters of a batch's calls, by caller, API, whether they write or read, and the places of the texts:
+/// cells of one entry of a file's dictionary are one place.
+type Reading = Map<(u64, u64, u128, u128), (u32, u32)>;
 
 impl Fold {
+    /// Holds so many bytes of cells and texts.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            level: Level::default(),
+            lost: 0,
+            parts: Default::default(),
+            cells: Map::default(),
+            services: Vec::new(),
+            apis: Map::default(),
+            sources: Dictionary::default(),
+            operations: Dictionary::default(),
+            families: Vec::new(),
+            agents: Dictionary::default(),
+            reading: Reading::default(),
+        }
+    }
+
     /// Adds a batch's events, those that are calls of an actor.
     pub fn add(&mut self, columns: &Columns) {
         let actors = codes(&columns.actor, |_| true, |actor| actor.and_then(|actor| self.actor(actor)).unwrap_or(NULL));
@@ -88,7 +135,7 @@ impl Fold {
         for row in columns.rows().filter(|row| is_call(*row)) {
             let mut parts = [0; PARTS];
             parts[ACTOR] = actors[row];
-            parts[KEY] = self.parts[KEY].intern(columns.key(row).as_bytes());
+            parts[KEY] = self.key(columns.key(row));
             parts[ACCOUNT] = accounts[row];
             parts[API] = self.api(sources[row], operations[row]);
             parts[REGION] = regions[row];
@@ -97,10 +144,19 @@ impl Fold {
             parts[OUTCOME] = outcomes[row];
             self.call(columns, row, parts);
         }
+        if self.size() > self.limit + self.limit / SLACK {
+            self.ease();
+        }
     }
 
     /// Adds a call, of which all is known that does not stand in its parameters.
     fn call(&mut self, columns: &Columns, row: usize, mut parts: [u32; PARTS]) {
+        if !self.level.is_whole()
+            && !self.level.keeps(Part::Caller, &[ACTOR, ADDRESS].map(|part| self.bytes(&parts, part)))
+        {
+            self.lost += 1;
+            return;
+        }
         let writes = columns.readonly.at(row) == 0;
         (parts[RESOURCE], parts[EFFECTS]) = self.read(columns, row, &parts, writes);
         let time = columns.time.at(row);
@@ -117,6 +173,15 @@ impl Fold {
             self.services.push(ActorKind::of(&feature::profile(actor)) == ActorKind::Service);
         }
         (!self.services[code as usize]).then_some(code)
+    }
+
+    fn bytes(&self, parts: &[u32; PARTS], part: usize) -> &[u8] {
+        self.parts[part].get(parts[part])
+    }
+
+    fn key(&mut self, key: &str) -> u32 {
+        let kept = key.is_empty() || self.level.keeps(Part::Key, &[key.as_bytes()]);
+        self.parts[KEY].intern(if kept { key.as_bytes() } else { FORGOTTEN })
     }
 
     fn api(&mut self, source: u32, operation: u32) -> u32 {
@@ -144,7 +209,9 @@ impl Fold {
         let (parameters, additional) = (view(&columns.parameters, row), view(&columns.additional, row));
         // who calls where is a part of what a call would do, and only what writes or signs in would do something
         let caller = if writes || additional != 0 { [parts[ACTOR], parts[ACCOUNT]] } else { [0; 2] };
-        let key = (parts[API], caller, writes, parameters, additional);
+        let reads = is_read(writes, self.bytes(parts, OUTCOME));
+        let kind = both([parts[API], u32::from(writes) << 1 | u32::from(reads)]);
+        let key = (both(caller), kind, parameters, additional);
         if let Some(known) = self.reading.get(&key) {
             return *known;
         }
@@ -159,12 +226,86 @@ impl Fold {
         let resource = call.parameters.and_then(|parameters| effect::resource(call.api, parameters));
         let acts = call.api == "signin:ConsoleLogin" || writes && call.parameters.is_some();
         let effects = if acts { effect::effects(&call) } else { String::new() };
-        let read = (
-            self.parts[RESOURCE].intern(resource.unwrap_or_default().as_bytes()),
-            self.parts[EFFECTS].intern(effects.as_bytes()),
-        );
+        let resource = resource.unwrap_or_default();
+        let [resource, effects] = eased(self.level, reads, [resource.as_bytes(), effects.as_bytes()]);
+        let read = (self.parts[RESOURCE].intern(resource), self.parts[EFFECTS].intern(effects));
         self.reading.insert(key, read);
         read
+    }
+
+    /// Bytes that cells and texts take, texts of no cell among them.
+    fn size(&self) -> usize {
+        let texts = |texts: &Dictionary| 2 * texts.value_bytes() + TEXT_BYTES * texts.len();
+        CELL_BYTES * self.cells.len() + self.parts.iter().map(texts).sum::<usize>()
+    }
+
+    /// Forgets as little as suffices.
+    fn ease(&mut self) {
+        self.rebuild();
+        while self.size() > self.limit
+            && let Some(level) = self.level.next()
+        {
+            self.level = level;
+            self.rebuild();
+        }
+    }
+
+    /// Makes the cells anew as they are at the level, with their texts and no others.
+    fn rebuild(&mut self) {
+        let old = std::mem::take(&mut self.parts);
+        let mut codes: [Vec<u32>; PARTS] = std::array::from_fn(|part| vec![NULL; old[part].len()]);
+        for (mut alike, calls) in std::mem::take(&mut self.cells) {
+            let text = |part: usize| old[part].get(alike.parts[part]);
+            if !self.level.keeps(Part::Caller, &[text(ACTOR), text(ADDRESS)]) {
+                self.lost += calls.calls;
+                continue;
+            }
+            let mut texts: [&[u8]; PARTS] = std::array::from_fn(text);
+            let reads = is_read(alike.writes, texts[OUTCOME]);
+            [texts[RESOURCE], texts[EFFECTS]] = eased(self.level, reads, [texts[RESOURCE], texts[EFFECTS]]);
+            if !texts[KEY].is_empty() && !self.level.keeps(Part::Key, &[texts[KEY]]) {
+                texts[KEY] = FORGOTTEN;
+            }
+            for (part, text) in texts.into_iter().enumerate() {
+                let known = &mut codes[part][alike.parts[part] as usize];
+                // a text may be kept for one call and forgotten for another
+                let is_own = matches!(part, RESOURCE | EFFECTS | KEY);
+                if *known == NULL || is_own {
+                    *known = self.parts[part].intern(text);
+                }
+                alike.parts[part] = *known;
+            }
+            let cell = self.cells.entry(alike).or_insert(Calls { calls: 0, ..calls });
+            (cell.first, cell.last) = (cell.first.min(calls.first), cell.last.max(calls.last));
+            cell.calls += calls.calls;
+        }
+        self.services = vec![false; self.parts[ACTOR].len()];
+        self.apis.clear();
+        self.families.clear();
+        [&mut self.sources, &mut self.operations, &mut self.agents].into_iter().for_each(Dictionary::clear);
+        self.reading.clear();
+    }
+
+    /// Forgets what is too much of a day that is whole, and tells what was forgotten.
+    pub fn finish(&mut self) -> Forgotten {
+        if self.size() > self.limit {
+            self.ease();
+        }
+        let calls = |part: usize| {
+            let is_forgotten = |(alike, _): &(&Alike, &Calls)| self.bytes(&alike.parts, part) == FORGOTTEN;
+            self.cells.iter().filter(is_forgotten).map(|(_, calls)| calls.calls).sum::<i64>()
+        };
+        let all = self.lost + self.cells.values().map(|calls| calls.calls).sum::<i64>();
+        match self.level.is_whole() {
+            true => Forgotten { all, ..Forgotten::default() },
+            false => Forgotten {
+                all,
+                resources: calls(RESOURCE),
+                keys: calls(KEY),
+                effects: calls(EFFECTS),
+                calls: self.lost,
+            },
+        }
     }
 
     /// The cells in the order of their first call, then of all their members.
@@ -183,6 +324,55 @@ impl Fold {
         let named = Named::of(&parts, names, places);
         sorted.iter().map(|(alike, calls)| named.cell(alike, calls)).collect()
     }
+}
+
+/// What was forgotten of a day, in calls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// All calls of the day.
+    pub all: i64,
+    /// Calls of which it is not known what they are about.
+    pub resources: i64,
+    /// Calls of which the access key is not known.
+    pub keys: i64,
+    /// Calls of which it is not known what they would do.
+    pub effects: i64,
+    /// Calls that were not looked at.
+    pub calls: i64,
+}
+
+impl Forgotten {
+    /// In words; `None` where nothing was.
+    pub fn told(&self) -> Option<String> {
+        let Self { all, resources, keys, effects, calls } = *self;
+        let parts = [
+            (resources, "without what they are about"),
+            (keys, "without their access key"),
+            (effects, "without what they would do"),
+            (calls, "not at all"),
+        ];
+        let parts = parts.into_iter().filter(|(calls, _)| *calls > 0).map(|(calls, how)| format!("{calls} {how}"));
+        let parts: Vec<String> = parts.collect();
+        (!parts.is_empty()).then(|| {
+            let parts = parts.join(", ");
+            format!("more different calls than --memory-limit allows to hold; of {all}, there were looked at {parts}")
+        })
+    }
+}
+
+/// Whether a call reads, and succeeded.
+fn is_read(writes: bool, outcome: &[u8]) -> bool {
+    !writes && outcome == SUCCESS.as_bytes()
+}
+
+/// What a call is about and what it would do, as far as a level keeps it; what there is none of, or was forgotten, stays so.
+fn eased(level: Level, reads: bool, [resource, effects]: [&[u8]; 2]) -> [&[u8]; 2] {
+    let part = if reads { Part::ReadResource } else { Part::Resource };
+    let kept = |part, text: &[u8]| text.is_empty() || text == NONE.as_bytes() || level.keeps(part, &[text]);
+    [
+        if kept(part, resource) { resource } else { FORGOTTEN },
+        if kept(Part::Effects, effects) { effects } else { FORGOTTEN },
+    ]
 }
 
 /// The place of each value in the order of the values.
@@ -204,6 +394,8 @@ struct Named {
     effects: Vec<Vec<Name>>,
     /// The name of a resource that there is none of, and of the empty text.
     absent: [Name; 2],
+    /// Codes of a key and a resource that were forgotten.
+    forgotten: [Option<usize>; 2],
 }
 
 impl Named {
@@ -221,9 +413,11 @@ impl Named {
             |text: &str| text.split(SEPARATOR).filter(|one| !is_absent(one)).map(str::to_owned).collect::<Vec<_>>();
         let effects = texts(EFFECTS).map(|text| named(&mut of_effects(text).into_iter())).collect();
         let absent = [NONE, ""].map(|text| names.of(text));
+        let code = |part: usize| (0..parts[part].len()).find(|code| parts[part].get(*code as u32) == FORGOTTEN);
+        let forgotten = [KEY, RESOURCE].map(code);
         let parts = std::array::from_fn(|part| texts(part).map(|text| names.of(text)).collect());
         let places = prefixes.iter().map(|prefix| places.of(*prefix, names)).collect();
-        Self { names: parts, profiles, peers, prefixes, places, effects, absent }
+        Self { names: parts, profiles, peers, prefixes, places, effects, absent, forgotten }
     }
 
     fn cell(&self, alike: &Alike, calls: &Calls) -> Cell {
@@ -245,6 +439,8 @@ impl Named {
             outcome: name(OUTCOME),
             resource: Some(name(RESOURCE)).filter(|name| !self.absent.contains(name)),
             effects: self.effects[code(EFFECTS)].clone(),
+            any_key: Some(code(KEY)) == self.forgotten[0],
+            any_resource: Some(code(RESOURCE)) == self.forgotten[1],
             writes: alike.writes,
             first: instant(calls.first),
             last: instant(calls.last),
@@ -265,7 +461,7 @@ mod tests {
     type Call<'a> = (&'a str, Option<&'a str>, i64);
 
     fn cells(batches: &[&[Call<'_>]]) -> Vec<(String, String, i64, i64, i64)> {
-        let (mut names, mut fold) = (Names::default(), Fold::default());
+        let (mut names, mut fold) = (Names::default(), Fold::new(usize::MAX / 2));
         for calls in batches {
             fold.add(&Columns::of(&batch(calls, &[])).unwrap());
         }
@@ -298,7 +494,7 @@ mod tests {
 
     #[test]
     fn calls_of_aws_itself_are_no_cells() {
-        let mut fold = Fold::default();
+        let mut fold = Fold::new(usize::MAX / 2);
         assert_eq!(fold.actor("ec2.amazonaws.com"), None);
         assert_eq!(fold.actor("arn:aws:iam::111111111111:user/ana"), fold.actor("arn:aws:iam::111111111111:user/ana"));
         assert_eq!(fold.actor("ec2.amazonaws.com"), None);
@@ -306,11 +502,65 @@ mod tests {
 
     #[test]
     fn agents_beyond_what_is_remembered_are_read_again() {
-        let mut fold = Fold::default();
+        let mut fold = Fold::new(usize::MAX / 2);
         let family = fold.agent("aws-cli/2.15");
         let long = "x".repeat(KNOWN_AGENTS);
         fold.agent(&long);
         assert_eq!(fold.agent("aws-cli/2.15"), family);
         assert!(fold.agents.value_bytes() < KNOWN_AGENTS);
+    }
+
+    /// What is left of calls within a limit, by API and resource with the number of calls, and what was forgotten.
+    fn left(limit: usize, batches: &[&[Call<'_>]]) -> (Vec<(String, Option<String>, i64)>, Forgotten) {
+        let (mut names, mut fold) = (Names::default(), Fold::new(limit));
+        batches.iter().for_each(|calls| fold.add(&Columns::of(&batch(calls, &[])).unwrap()));
+        let forgotten = fold.finish();
+        assert!(fold.size() <= limit, "{} of {limit}", fold.size());
+        let cells = fold.cells(&mut names, &mut Places::default());
+        let text = |cell: &Cell| {
+            let resource = cell.resource.map(|name| names.text(name).to_owned());
+            assert!(!(cell.any_resource && resource.is_some()));
+            (names.text(cell.api).to_owned(), resource, cell.calls)
+        };
+        (cells.iter().map(text).collect(), forgotten)
+    }
+
+    #[test]
+    fn beyond_the_limit_resources_that_are_read_are_forgotten_first_and_no_call_is_lost() {
+        let parameters: Vec<String> = (0..4000).map(|number| format!(r#"{{"bucketName":"b{number}"}}"#)).collect();
+        let read = parameters.iter().enumerate().map(|(at, text)| ("GetObject", Some(text.as_str()), at as i64 / 2));
+        let mut calls: Vec<Call<'_>> = read.collect();
+        let list = Some(r#"{"bucketName":"secret"}"#);
+        calls.extend([("GetObject", list, 5), ("ListBuckets", None, 9)]);
+        let (whole, nothing) = left(usize::MAX / 2, &[&calls]);
+        assert_eq!((whole.len(), nothing.told()), (4002, None));
+        let (cells, forgotten) = left(500_000, &[&calls]);
+        let known = cells.iter().filter(|(_, resource, _)| resource.is_some()).count();
+        assert!((200..1000).contains(&known), "{known}");
+        assert_eq!(cells.iter().map(|(.., calls)| *calls).sum::<i64>(), 4002);
+        assert_eq!((forgotten.all, forgotten.resources + known as i64 + 1), (4002, 4002));
+        assert_eq!((forgotten.keys, forgotten.effects, forgotten.calls), (0, 0, 0));
+        assert!(forgotten.told().unwrap().contains("--memory-limit"));
+        // the order of calls, and how they come, mean nothing
+        let (early, late) = calls.split_at(1700);
+        let mut reversed: Vec<Call<'_>> = late.to_vec();
+        reversed.reverse();
+        let (second, third) = reversed.split_at(900);
+        assert_eq!(left(500_000, &[third, early, second]), (cells, forgotten));
+    }
+
+    #[test]
+    fn a_limit_that_nothing_fits_in_loses_calls_and_tells_how_many() {
+        let calls: Vec<Call<'_>> = (0..50).map(|second| ("ListBuckets", None, second)).collect();
+        let mut fold = Fold::new(1000);
+        for number in 0..200 {
+            let address = format!("198.51.100.{number}");
+            fold.add(&Columns::of(&batch(&calls, &[("sourceipaddress", &address)])).unwrap());
+        }
+        let forgotten = fold.finish();
+        assert_eq!(forgotten.all, 10_000);
+        let cells = fold.cells(&mut Names::default(), &mut Places::default());
+        assert_eq!(cells.iter().map(|cell| cell.calls).sum::<i64>(), 10_000 - forgotten.calls);
+        assert!(forgotten.calls >= 9_900 && forgotten.told().unwrap().contains("not at all"), "{forgotten:?}");
     }
 }

@@ -24,9 +24,11 @@ mod hits;
 pub mod instance;
 pub mod issued;
 mod keys;
+mod level;
 pub mod memory;
 pub mod model;
 pub mod names;
+mod past;
 pub mod place;
 pub mod playbook;
 pub mod reference;
@@ -342,7 +344,10 @@ impl Told<'_> {
             let rules = members.iter().filter_map(|score| self.hits.get(&score.profile)).flatten().copied().collect();
             let explainer = Explainer { memory: &walk.memory, names: &walk.names, date: window.date };
             let case = Case { members, score: story.score, rules, explainer, model_version: self.version };
-            let finding = verdict::finding(&case, evidence.get(&(number as i64))?)?;
+            let mut finding = verdict::finding(&case, evidence.get(&(number as i64))?)?;
+            if let Some(told) = self.day.events.forgotten.told() {
+                finding.description = format!("{} The day had {told}.", finding.description);
+            }
             Some(Finding { time: self.moment(&day, &scene, story).unwrap_or(finding.time), ..finding })
         };
         Ok(self.stories.iter().enumerate().filter_map(finding).collect())

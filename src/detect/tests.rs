@@ -485,3 +485,28 @@ async fn baselines_of_another_version_are_counted_anew() {
     assert_eq!((again.train.dates_updated, again.findings), (16, first.findings));
     assert_eq!(train::train(&world.lake, &options, at(16, 0)).await.unwrap().dates_updated, 0);
 }
+
+#[tokio::test]
+async fn altered_baselines_are_refused_by_their_day_until_they_are_counted_anew() {
+    let world = World::new(&with_attack()).await;
+    let first = world.detect(15).await;
+    let options = query_options(2);
+    let date = at(3, 0).date_naive();
+    let snapshot = world.lake.snapshot(&schema::BASELINES).await.unwrap();
+    let ctx = crate::query::session(&[snapshot], &options).unwrap();
+    let sql = format!(
+        "SELECT actor, account, feature, value, CASE WHEN feature = 'api' THEN events + 1 ELSE events END AS events, \
+         event_date FROM baselines WHERE event_date = DATE '{date}'"
+    );
+    let altered = crate::query::collect(&ctx, &sql).await.unwrap();
+    let altered: Vec<RecordBatch> = altered
+        .into_iter()
+        .map(|batch| RecordBatch::try_new(schema::BASELINES.schema(), batch.columns().to_vec()).unwrap())
+        .collect();
+    world.lake.replace_partition(&schema::BASELINES, date, &altered).await.unwrap();
+    let error = world.detect_with(15, 2).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BadInput);
+    assert!(error.to_string().contains(&date.to_string()) && error.to_string().contains("train --anew"), "{error}");
+    assert_eq!(train::train_anew(&world.lake, &options, at(16, 0)).await.unwrap().dates_updated, 16);
+    assert_eq!(world.detect(15).await.findings, first.findings);
+}

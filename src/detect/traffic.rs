@@ -25,7 +25,8 @@ pub struct TrafficFold {
 impl TrafficFold {
     /// Adds a batch's events.
     pub fn add(&mut self, columns: &Columns) {
-        let mut of = |column, at, absent| codes(column, |_| true, |text| self.quarters.code(at, text.unwrap_or(absent)));
+        let mut of =
+            |column, at, absent| codes(column, |_| true, |text| self.quarters.code(at, text.unwrap_or(absent)));
         let accounts = of(&columns.account, ACCOUNT, "");
         let regions = of(&columns.region, REGION, NONE);
         let sources = of(&columns.source, SOURCE, NONE);

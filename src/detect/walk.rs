@@ -15,13 +15,14 @@ use super::feature::{ActorKind, Feature};
 use super::issued::Issued;
 use super::memory::{ActorDay, DayRecord, FactRow, Memory};
 use super::names::{Name, Names};
+use super::past::{Kept, Past};
 use super::place::{Location, Locator, Places};
 use super::score::{ActorScore, Day, Prepared, ShapeOf};
 use super::sign_in::SignIn;
 use super::signal::Signal;
 use super::silence::{Traffic, TrafficRow, day_traffic};
 use super::story::{Ruled, Scene, Story};
-use super::workspace::{Kept, Past, Window, Workspace, midnight_after};
+use super::workspace::{Window, Workspace, midnight_after};
 use crate::error::Result;
 use crate::lake::Lake;
 use crate::network::Networks;
@@ -83,6 +84,8 @@ pub struct Walk<'a> {
     read: Option<DayEvents>,
     /// What was done to the baselines.
     pub updated: Updated,
+    /// What was forgotten of dates that were read, in words.
+    pub limits: BTreeMap<NaiveDate, String>,
 }
 
 /// A day, scored.
@@ -109,7 +112,7 @@ impl<'a> Walk<'a> {
         let mut dates = dates(&snapshots[0]);
         dates.retain(|date, _| *date <= now.date_naive());
         let networks = options.networks.clone().unwrap_or_default();
-        let workspace = Workspace::new(query::session(&snapshots, options)?);
+        let workspace = Workspace::new(query::session(&snapshots, options)?, options.memory_limit);
         let trained = workspace.trained_rows().await?;
         let (kept, ahead) = (self::dates(&snapshots[1]), BTreeMap::new());
         let places = Places::new(Some(locator(&networks)));
@@ -134,6 +137,7 @@ impl<'a> Walk<'a> {
             last,
             read,
             updated,
+            limits: BTreeMap::new(),
         })
     }
 
@@ -142,6 +146,11 @@ impl<'a> Walk<'a> {
     pub fn without(self, signals: BTreeSet<Signal>) -> Self {
         let trained = if signals.is_empty() { self.trained } else { BTreeMap::new() };
         Self { without: signals, trained, ..self }
+    }
+
+    /// Counts every date anew that has events.
+    pub fn anew(self) -> Self {
+        Self { trained: BTreeMap::new(), ..self }
     }
 
     /// Number of events of a date.
@@ -194,6 +203,10 @@ impl<'a> Walk<'a> {
     /// Whatever reading the lake gives.
     pub async fn score(&mut self, window: Window, shape: ShapeOf<'_>) -> Result<ScoredDay> {
         let events = self.workspace.read(window, &mut self.names, &mut self.places).await?;
+        if let Some(told) = events.forgotten.told() {
+            tracing::warn!(date = %window.date, "{told}");
+            self.limits.insert(window.date, told);
+        }
         Ok(self.scored(window.date, events, shape))
     }
 
@@ -247,7 +260,7 @@ impl<'a> Walk<'a> {
             self.ahead = self.workspace.past(date, self.together(date)).await?;
         }
         let past = self.ahead.remove(&date).unwrap_or_default();
-        Ok(past.read(date, &mut self.names))
+        past.read(date, &mut self.names)
     }
 
     /// The last date of those that are read together from one on: planning a query takes as long as reading some days.

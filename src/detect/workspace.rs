@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, SecondsFormat, Utc};
 use datafusion::datasource::{MemTable, TableProvider};
 use datafusion::prelude::SessionContext;
@@ -14,41 +14,30 @@ use datafusion::prelude::SessionContext;
 use super::cell::Cell;
 use super::columns::Columns;
 use super::completeness::{self, Hours};
-use super::counts::{Count, DayCounts};
 use super::day::Conditions;
 use super::effect;
 use super::evidence::{Evidence, Gathering};
-use super::feature::{self, Feature};
+use super::feature;
 use super::issued::Issued;
-use super::memory::{ActorDay, DayRecord, FactRow};
 use super::names::{Name, Names};
+use super::past::{Past, ROWS};
 use super::rows::{Numbers, Texts};
 use super::rule;
 use super::sieve;
 use super::sign_in::SignIn;
-use super::signal::Signal;
-use super::silence::TrafficRow;
 use super::verdict::quote;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{ChainStep, CompletenessStatus};
 use crate::query::{collect, each};
-use crate::schema;
 use crate::source::delivered;
-
-/// Names of the rows of `baselines` that are no values: the events behind a date, an actor's counts, its signals, the
-/// scores of a date's stories.
-const ROWS: &str = "_rows";
-const COUNTS: &str = "_counts";
-const SIGNALS: &str = "_signals";
-const STORY: &str = "_story";
-/// Events by account, region and service, whoever called: what `silence` compares with.
-const TRAFFIC: &str = "_traffic";
 
 /// The session of a training or scoring run.
 pub struct Workspace {
     pub(super) ctx: SessionContext,
     /// Planned at the first batch.
     pub(super) conditions: OnceLock<Conditions>,
+    /// Bytes that a day's cells may take.
+    pub(super) memory_limit: usize,
 }
 
 /// One day's part of the lake: a date, the instant up to which it is scored, and when that was known.
@@ -63,13 +52,15 @@ pub struct Window {
 }
 
 impl Workspace {
-    /// Takes a session that has `events` and `baselines`.
-    pub fn new(ctx: SessionContext) -> Self {
+    /// Takes a session that has `events` and `baselines`. Of a day's calls it holds what takes so many bytes.
+    pub fn new(ctx: SessionContext, memory_limit: u64) -> Self {
+        // half of what may be addressed: sums of it do not overflow
+        let memory_limit = usize::try_from(memory_limit).unwrap_or(usize::MAX).min(usize::MAX / 2);
         feature::functions().into_iter().for_each(|function| ctx.register_udf(function));
         ctx.register_udf(feature::unary("delivered_of", |object| delivered(object).to_owned()));
         ctx.register_udf(feature::unary("distribution_of", |agent| rule::distribution(agent).to_owned()));
         ctx.register_udf(feature::unary("public_grant_of", |parameters| effect::public_grant(parameters).to_owned()));
-        Self { ctx, conditions: OnceLock::new() }
+        Self { ctx, conditions: OnceLock::new(), memory_limit }
     }
 
     /// People's sign-ins in a window.
@@ -125,13 +116,13 @@ impl Workspace {
     /// Whatever reading the lake gives.
     pub async fn past(&self, first: NaiveDate, last: NaiveDate) -> Result<BTreeMap<NaiveDate, Past>> {
         let mut dates: BTreeMap<NaiveDate, Past> = BTreeMap::new();
-        let sql = include_str!("sql/past.sql").replace("{first}", &first.to_string()).replace("{last}", &last.to_string());
+        let sql =
+            include_str!("sql/past.sql").replace("{first}", &first.to_string()).replace("{last}", &last.to_string());
         each(&self.ctx, &sql, |batch| {
             let days = Numbers::of_dates(batch, "event_date")?;
             let all: Vec<usize> = days.rows().collect();
             for rows in all.chunk_by(|a, b| days.at(*a) == days.at(*b)) {
-                let part = PastRows::of(&batch.slice(rows[0], rows.len()))?;
-                dates.entry(days.date(rows[0])).or_default().0.push(part);
+                dates.entry(days.date(rows[0])).or_default().add(&batch.slice(rows[0], rows.len()))?;
             }
             Ok(())
         })
@@ -199,6 +190,9 @@ impl Workspace {
         let number = |of: &dyn Fn(usize) -> i64| -> ArrayRef {
             Arc::new(Int64Array::from_iter_values((0..flagged.len()).map(of)))
         };
+        let is = |of: &dyn Fn(&Cell) -> bool| -> ArrayRef {
+            Arc::new(BooleanArray::from_iter(flagged.iter().map(|(_, cell, _)| Some(of(cell)))))
+        };
         let instant = |of: &dyn Fn(&Cell) -> DateTime<Utc>| -> ArrayRef {
             let micros = flagged.iter().map(|(_, cell, _)| of(cell).timestamp_micros());
             Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"))
@@ -218,12 +212,20 @@ impl Workspace {
                 ("agent", text(&|cell| cell.agent)),
                 ("outcome", text(&|cell| cell.outcome)),
                 ("resource", resources),
+                ("any_key", is(&|cell| cell.any_key)),
+                ("any_resource", is(&|cell| cell.any_resource)),
                 ("first_time", instant(&|cell| cell.first)),
                 ("last_time", instant(&|cell| cell.last)),
             ],
         )?;
+        let same = match flagged.iter().any(|(_, cell, _)| cell.any_key || cell.any_resource) {
+            true => "(f.any_key OR f.access_key = e.access_key) AND (f.any_resource OR f.resource = e.resource)",
+            // what is equal joins faster than what may be
+            false => "f.access_key = e.access_key AND f.resource = e.resource",
+        };
+        let sql = in_window(include_str!("sql/evidence.sql"), window).replace("{same}", same);
         // last, as whoever names an actor must not name a placeholder
-        let sql = in_window(include_str!("sql/evidence.sql"), window).replace("{actors}", &actors(flagged, names));
+        let sql = sql.replace("{actors}", &actors(flagged, names));
         let mut gathering = Gathering::default();
         each(&self.ctx, &sql, |batch| gathering.add(batch)).await?;
         Ok(gathering.stories())
@@ -276,153 +278,6 @@ fn read_issued(batch: &RecordBatch, issued: &mut Issued) -> Result<()> {
         });
     }
     Ok(())
-}
-
-/// What was kept of a date, as it was read.
-#[derive(Default)]
-pub struct Past(Vec<PastRows>);
-
-impl Past {
-    /// The record that it is of, and the traffic.
-    pub fn read(&self, date: NaiveDate, names: &mut Names) -> (DayRecord, Vec<TrafficRow>) {
-        let mut traffic = Vec::new();
-        let mut record = DayRecord { date, facts: Vec::new(), actors: Vec::new(), stories: Vec::new() };
-        // they are summed in this order; it is nearly the one in which they are written, which a merge sort makes use of
-        let mut rows: Vec<PastRow<'_>> = Vec::with_capacity(self.0.iter().map(|part| part.events.rows().len()).sum());
-        self.0.iter().for_each(|part| rows.extend(part.rows()));
-        rows.sort();
-        rows.into_iter().for_each(|row| read_past(row, names, &mut record, &mut traffic));
-        record.stories.sort_unstable_by(|a, b| b.cmp(a));
-        (record, traffic)
-    }
-}
-
-/// Rows of `baselines`.
-struct PastRows {
-    texts: [Texts; 4],
-    events: Numbers,
-}
-
-/// Actor, account, feature, value and events.
-type PastRow<'p> = ([&'p str; 4], i64);
-
-impl PastRows {
-    fn of(batch: &RecordBatch) -> Result<Self> {
-        let text = |name| Texts::of(batch, name);
-        let texts = [text("actor")?, text("account")?, text("feature")?, text("value")?];
-        Ok(Self { texts, events: Numbers::of(batch, "events")? })
-    }
-
-    fn rows(&self) -> impl Iterator<Item = PastRow<'_>> {
-        self.events.rows().map(|row| (self.texts.each_ref().map(|texts| texts.at(row)), self.events.at(row)))
-    }
-}
-
-fn read_past(
-    ([actor, account, feature, value], events): PastRow<'_>,
-    names: &mut Names,
-    record: &mut DayRecord,
-    traffic: &mut Vec<TrafficRow>,
-) {
-    match feature {
-        COUNTS => {
-            let Some(counts) = DayCounts::from_text(record.date, value) else { return };
-            let (profile, peer) = (names.of(actor), names.of(account));
-            record.actors.push(ActorDay { profile, peer, counts, values: BTreeMap::new() });
-        }
-        // of the actor whose counts came before: the rows are sorted, and both names sort before all features
-        SIGNALS => {
-            if let Some(day) = record.actors.last_mut() {
-                day.values = signals_of(value);
-            }
-        }
-        STORY => record.stories.push(events),
-        TRAFFIC => traffic.extend(TrafficRow::from_text(account, actor, value)),
-        other => {
-            let Some(feature) = Feature::of(other) else { return };
-            let (profile, account) = (names.of(actor), names.of(account));
-            record.facts.push(FactRow { profile, account, feature, value: names.of(value), calls: events });
-        }
-    }
-}
-
-fn signals_text(values: &BTreeMap<Signal, i64>) -> String {
-    let one = |(signal, millibits): (&Signal, &i64)| format!("{}={millibits}", signal.as_str());
-    values.iter().map(one).collect::<Vec<_>>().join(";")
-}
-
-fn signals_of(text: &str) -> BTreeMap<Signal, i64> {
-    let one = |part: &str| {
-        let (name, millibits) = part.split_once('=')?;
-        Some((Signal::of(name)?, millibits.parse().ok()?))
-    };
-    text.split(';').filter_map(one).collect()
-}
-
-/// The rows of `baselines` that keep a date, and the number of events they come from.
-pub struct Kept<'a> {
-    /// The date.
-    pub record: &'a DayRecord,
-    /// Its texts.
-    pub names: &'a Names,
-    /// Rows of `events` of the date.
-    pub events: i64,
-    /// The same by account, region and service.
-    pub traffic: &'a [TrafficRow],
-}
-
-impl Kept<'_> {
-    /// As a batch of `baselines`.
-    ///
-    /// # Errors
-    /// `Internal` where the batch cannot be built.
-    pub fn to_batch(&self) -> Result<RecordBatch> {
-        let mut rows = Rows::default();
-        rows.add("", "", ROWS, feature::VERSION, self.events);
-        for day in &self.record.actors {
-            let (profile, peer) = (self.names.text(day.profile), self.names.text(day.peer));
-            rows.add(profile, peer, COUNTS, &day.counts.to_text(), day.counts.get(Count::Calls));
-            if !day.values.is_empty() {
-                rows.add(profile, peer, SIGNALS, &signals_text(&day.values), 0);
-            }
-        }
-        for fact in &self.record.facts {
-            let text = |name| self.names.text(name);
-            rows.add(text(fact.profile), text(fact.account), fact.feature.as_str(), text(fact.value), fact.calls);
-        }
-        for (rank, score) in self.record.stories.iter().enumerate() {
-            rows.add("", "", STORY, &rank.to_string(), *score);
-        }
-        for row in self.traffic {
-            rows.add(&row.source, &row.account, TRAFFIC, &row.to_text(), row.quarters.iter().sum());
-        }
-        rows.build(self.record.date)
-    }
-}
-
-#[derive(Default)]
-struct Rows {
-    texts: [Vec<String>; 4],
-    events: Vec<i64>,
-}
-
-impl Rows {
-    fn add(&mut self, actor: &str, account: &str, feature: &str, value: &str, events: i64) {
-        let row = [actor, account, feature, value];
-        self.texts.iter_mut().zip(row).for_each(|(column, text)| column.push(text.to_owned()));
-        self.events.push(events);
-    }
-
-    fn build(self, date: NaiveDate) -> Result<RecordBatch> {
-        let dates = vec![(date - NaiveDate::default()).num_days() as i32; self.events.len()];
-        let mut columns: Vec<ArrayRef> =
-            self.texts.into_iter().map(|texts| Arc::new(StringArray::from(texts)) as ArrayRef).collect();
-        columns.push(Arc::new(Int64Array::from(self.events)));
-        columns.push(Arc::new(Date32Array::from(dates)));
-        RecordBatch::try_new(schema::BASELINES.schema(), columns).map_err(|error| {
-            Error::new(ErrorKind::Internal, format!("cannot build the baselines of {date}")).source(error)
-        })
-    }
 }
 
 /// Fills a query's placeholders. Dates are counted here, and a whole day has no condition on the time: the engine's instants

@@ -1,5 +1,5 @@
 -- The events of the cells that carry a story: `flagged` has a row per story and cell, `may_be_flagged` knows them by what is cheap
--- to read.
+-- to read; `{same}` compares what a cell may have forgotten.
 WITH theirs AS (
   SELECT *,
     coalesce(get_field(useridentity, 'accesskeyid'), '') AS access_key,
@@ -26,6 +26,6 @@ SELECT f.story, f.cell, f.millibits, f.outcome, e.actor, e.account, e.api, e.reg
   source_org(e.sourceipaddress) AS org,
   source_list(e.sourceipaddress) AS list
 FROM theirs e
-JOIN flagged f ON f.actor = e.actor AND f.access_key = e.access_key AND f.account = e.account AND f.api = e.api
-  AND f.region = e.region AND f.address = e.address AND f.resource = e.resource AND f.outcome = coalesce(e.outcome, 'success')
+JOIN flagged f ON f.actor = e.actor AND f.account = e.account AND f.api = e.api
+  AND f.region = e.region AND f.address = e.address AND {same} AND f.outcome = coalesce(e.outcome, 'success')
   AND e.eventtime BETWEEN f.first_time AND f.last_time AND f.agent = agent_of(e.useragent)
