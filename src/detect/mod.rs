@@ -31,6 +31,7 @@ pub mod names;
 mod past;
 pub mod place;
 pub mod playbook;
+mod prepared;
 pub mod reference;
 mod regain;
 mod rows;
@@ -47,6 +48,7 @@ pub mod tactic;
 #[cfg(test)]
 mod tests;
 pub mod traffic;
+mod unit;
 pub mod verdict;
 pub mod walk;
 pub mod workspace;
