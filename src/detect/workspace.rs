@@ -99,7 +99,7 @@ impl Workspace {
     pub async fn trained_rows(&self) -> Result<BTreeMap<NaiveDate, i64>> {
         let sql = format!(
             "SELECT event_date, max(events) AS events FROM baselines WHERE feature = '{ROWS}' AND value = '{}' \
-             GROUP BY event_date ORDER BY event_date",
+             GROUP BY event_date",
             feature::VERSION
         );
         let mut out = BTreeMap::new();

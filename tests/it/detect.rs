@@ -146,6 +146,29 @@ fn training_again_finds_nothing_to_do() {
     assert!(ended.stderr.contains("0 of 7 dates counted anew"), "{}", ended.stderr);
 }
 
+/// Of each day there are more different calls than so little memory holds.
+#[test]
+fn what_does_not_fit_in_memory_is_forgotten_alike_by_any_number_of_threads_and_told() {
+    let world = world();
+    let train = |threads: &str, memory: &str| {
+        let args = ["--anew", "--threads", threads, "--memory-limit", memory, "--report", "r.json"];
+        let ended = run(&world, "train", &args).expect(0);
+        let report: Value =
+            serde_json::from_slice(&std::fs::read(world.path("r.json")).expect("a report")).expect("JSON");
+        assert_eq!(report["dates_updated"], 7, "{report}");
+        let sql = "SELECT * FROM baselines ORDER BY event_date, actor, account, feature, value, events";
+        (ended.stderr, report["limits"].clone(), run(&world, "query", &[sql, "-o", "csv"]).expect(0).stdout)
+    };
+    let (whole_words, nothing, whole) = train("1", "512MiB");
+    assert!(!whole_words.contains("--memory-limit") && nothing == serde_json::json!({}), "{nothing}");
+    let (words, limits, once) = train("1", "1MiB");
+    assert!(words.contains("without what they are about"), "{words}");
+    assert!(limits["2026-01-15"].as_str().is_some_and(|told| told.contains("--memory-limit")), "{limits}");
+    let (_, again_limits, again) = train("2", "1MiB");
+    assert!(once == again && limits == again_limits);
+    assert!(once.lines().count() < whole.lines().count());
+}
+
 #[test]
 fn suppressions_are_governed_and_never_hide_what_was_confirmed() {
     let world = world();
