@@ -151,17 +151,16 @@ impl Fold {
 
     /// Adds a call, of which all is known that does not stand in its parameters.
     fn call(&mut self, columns: &Columns, row: usize, mut parts: [u32; PARTS]) {
-        if !self.level.is_whole()
-            && !self.level.keeps(Part::Caller, &[ACTOR, ADDRESS].map(|part| self.bytes(&parts, part)))
-        {
+        let writes = columns.readonly.at(row) == 0;
+        let hour = columns.time.hour(row);
+        if !is_looked_at(self.level, writes, hour, |part| self.bytes(&parts, part)) {
             self.lost += 1;
             return;
         }
-        let writes = columns.readonly.at(row) == 0;
         (parts[RESOURCE], parts[EFFECTS]) = self.read(columns, row, &parts, writes);
         let time = columns.time.at(row);
         let new = || Calls { first: time, last: time, calls: 0 };
-        let cell = self.cells.entry(Alike { parts, hour: columns.time.hour(row), writes }).or_insert_with(new);
+        let cell = self.cells.entry(Alike { parts, hour, writes }).or_insert_with(new);
         (cell.first, cell.last) = (cell.first.min(time), cell.last.max(time));
         cell.calls += 1;
     }
@@ -256,7 +255,7 @@ impl Fold {
         let mut codes: [Vec<u32>; PARTS] = std::array::from_fn(|part| vec![NULL; old[part].len()]);
         for (mut alike, calls) in std::mem::take(&mut self.cells) {
             let text = |part: usize| old[part].get(alike.parts[part]);
-            if !self.level.keeps(Part::Caller, &[text(ACTOR), text(ADDRESS)]) {
+            if !is_looked_at(self.level, alike.writes, alike.hour, text) {
                 self.lost += calls.calls;
                 continue;
             }
@@ -363,6 +362,19 @@ impl Forgotten {
 /// Whether a call reads, and succeeded.
 fn is_read(writes: bool, outcome: &[u8]) -> bool {
     !writes && outcome == SUCCESS.as_bytes()
+}
+
+/// Whether a level leaves a call in. What it may have forgotten of it is not asked.
+fn is_looked_at<'t>(level: Level, writes: bool, hour: u8, text: impl Fn(usize) -> &'t [u8]) -> bool {
+    if level.is_whole() {
+        return true;
+    }
+    let (hour, parts) = ([hour], [ACTOR, ADDRESS, ACCOUNT, API, REGION, AGENT]);
+    let [actor, address, others @ ..] = parts.map(&text);
+    let [account, api, region, agent] = others;
+    let reading = [actor, address, account, api, region, agent, &hour];
+    let is_kept = !is_read(writes, text(OUTCOME)) || level.keeps(Part::Reading, &reading);
+    is_kept && level.keeps(Part::Caller, &[actor, address])
 }
 
 /// What a call is about and what it would do, as far as a level keeps it; what there is none of, or was forgotten, stays so.

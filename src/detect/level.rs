@@ -2,7 +2,7 @@
 //!
 //! Owns: what calls lose, and in what order: first what resources reading calls that succeeded were about (a bucket's names listed
 //! by a scanner are many, alike, and a few of them are surprise enough), then those of all calls, then access keys, then what
-//! calls would do, and at last whole callers at an address. Refuses: to know why.
+//! calls would do, then calls that only read, and at last whole callers at an address. Refuses: to know why.
 //! Invariant: what a level forgets depends on the call alone, and each level forgets all that the one before does: so what is left of
 //! a day depends on its set of calls, not on their order.
 
@@ -24,6 +24,8 @@ pub enum Part {
     Key,
     /// What calls would do.
     Effects,
+    /// Like calls of an actor in an hour that read, and succeeded.
+    Reading,
     /// The calls of an actor from an address.
     Caller,
 }
@@ -59,7 +61,8 @@ impl Level {
 mod tests {
     use super::*;
 
-    const PARTS: [Part; 5] = [Part::ReadResource, Part::Resource, Part::Key, Part::Effects, Part::Caller];
+    const PARTS: [Part; 6] =
+        [Part::ReadResource, Part::Resource, Part::Key, Part::Effects, Part::Reading, Part::Caller];
 
     fn levels() -> impl Iterator<Item = Level> {
         std::iter::successors(Some(Level::default()), |level| level.next())
@@ -86,6 +89,6 @@ mod tests {
         let level = Level::default().next().unwrap();
         let kept = |part| (0..1000_u32).filter(|number| level.keeps(part, &[&number.to_le_bytes()])).count();
         assert!((400..600).contains(&kept(Part::ReadResource)), "{}", kept(Part::ReadResource));
-        assert_eq!(PARTS[1..].iter().map(|part| kept(*part)).collect::<Vec<_>>(), [1000; 4]);
+        assert_eq!(PARTS[1..].iter().map(|part| kept(*part)).collect::<Vec<_>>(), [1000; 5]);
     }
 }
