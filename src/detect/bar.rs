@@ -49,7 +49,7 @@ mod tests {
         let first = NaiveDate::from_ymd_opt(2026, 3, 1).unwrap();
         for day in 0..21 {
             let stories = (0..stories).map(|story| (10 + stories - story) * 1000).collect();
-            let record = DayRecord { date: first + Days::new(day), facts: Vec::new(), actors: Vec::new(), stories };
+            let record = DayRecord { stories, ..DayRecord::empty(first + Days::new(day)) };
             memory.fold(&record, &mut names, &mut places);
         }
         memory

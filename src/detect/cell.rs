@@ -9,6 +9,9 @@ use super::feature::Feature;
 use super::names::Name;
 use super::place::Place;
 
+/// Parts of an hour in which calls are counted: ten minutes each.
+pub const SLOTS: usize = 6;
+
 /// Like calls.
 #[derive(Debug, Clone)]
 pub struct Cell {
@@ -44,6 +47,10 @@ pub struct Cell {
     pub any_key: bool,
     /// The same of what they are about.
     pub any_resource: bool,
+    /// ARN of the bucket that objects were read from.
+    pub reads: Option<Name>,
+    /// Bytes read from it.
+    pub bytes: i64,
     /// Not read-only.
     pub writes: bool,
     /// First call.
@@ -52,6 +59,8 @@ pub struct Cell {
     pub last: DateTime<Utc>,
     /// Number of calls.
     pub calls: i64,
+    /// Of those, the calls in each ten minutes of the hour.
+    pub slots: [u32; SLOTS],
 }
 
 impl Cell {
@@ -86,6 +95,12 @@ impl Cell {
     pub fn values(&self) -> impl Iterator<Item = (Feature, Name)> {
         self.context().chain(self.deeds())
     }
+}
+
+/// The part of its hour that an instant is in, of microseconds since 1970.
+pub fn slot_of(micros: i64) -> usize {
+    const HOUR: i64 = 3_600_000_000;
+    (micros.rem_euclid(HOUR) / (HOUR / SLOTS as i64)) as usize
 }
 
 /// Name of the value of [`Feature::Hour`] that a weekend has.

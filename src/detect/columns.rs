@@ -37,6 +37,8 @@ pub struct Columns {
     pub parameters: StringViewArray,
     /// `additionalEventData` of a sign-in, JSON.
     pub additional: StringViewArray,
+    /// `additionalEventData` of a call that reads an object from S3, JSON.
+    pub transferred: StringViewArray,
     /// `userIdentity.type`.
     pub identity_type: StringArray,
     /// `userIdentity.principalId`.
@@ -77,6 +79,7 @@ impl Columns {
             outcome: view("outcome")?,
             parameters: view("requestparameters")?,
             additional: view("additional")?,
+            transferred: view("transferred")?,
             identity_type: member("identity_type")?,
             principal: member("principal_id")?,
             home: member("identity_account")?,
@@ -170,6 +173,7 @@ pub(super) fn batch(calls: &[(&str, Option<&str>, i64)], others: &[(&str, &str)]
         "useragent",
         "outcome",
         "additional",
+        "transferred",
         "identity_type",
         "principal_id",
         "identity_account",

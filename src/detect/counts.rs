@@ -5,6 +5,8 @@
 
 use chrono::NaiveDate;
 
+use super::reads::MEBIBYTE;
+
 /// What an actor did on a day, in numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DayCounts {
@@ -43,11 +45,17 @@ pub enum Count {
     Resources,
     /// Objects read from S3.
     Objects,
+    /// Bytes read from S3.
+    Bytes,
+    /// Calls in the busiest hour, as clocks show it.
+    BusiestHour,
+    /// Calls in the busiest ten minutes, as clocks show them.
+    BusiestMinutes,
 }
 
 impl Count {
     /// All of them, in their order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Calls,
         Self::Apis,
         Self::Services,
@@ -61,6 +69,9 @@ impl Count {
         Self::Writes,
         Self::Resources,
         Self::Objects,
+        Self::Bytes,
+        Self::BusiestHour,
+        Self::BusiestMinutes,
     ];
 }
 
@@ -81,6 +92,9 @@ impl Count {
             Self::Writes => "writing calls",
             Self::Resources => "resources",
             Self::Objects => "objects read",
+            Self::Bytes => "bytes read",
+            Self::BusiestHour => "calls in an hour",
+            Self::BusiestMinutes => "calls in ten minutes",
         }
     }
 }
@@ -94,6 +108,12 @@ impl DayCounts {
     /// A number.
     pub fn get(&self, count: Count) -> i64 {
         self.numbers[count as usize]
+    }
+
+    /// A number in the unit in which days are compared: bytes as mebibytes.
+    pub fn amount(&self, count: Count) -> f64 {
+        let number = self.get(count) as f64;
+        if count == Count::Bytes { number / MEBIBYTE } else { number }
     }
 
     /// Sets a number.

@@ -379,18 +379,31 @@ pub fn issued_key(response: &str) -> Option<&str> {
 }
 
 /// A member that is searched for in many JSON texts.
-struct Member(Finder<'static>);
+pub(super) struct Member(Finder<'static>);
 
 impl Member {
-    fn new(name: &str) -> Self {
+    /// A member of a name.
+    pub(super) fn new(name: &str) -> Self {
         Self(Finder::new(&format!("\"{name}\":")).into_owned())
     }
 
     /// Its text, or the first one of its array.
-    fn text<'a>(&self, json: &'a str) -> Option<&'a str> {
-        let start = self.0.find(json.as_bytes())? + self.0.needle().len();
-        let value = json[start..].trim_start().trim_start_matches('[').trim_start().strip_prefix('"')?;
+    pub(super) fn text<'a>(&self, json: &'a str) -> Option<&'a str> {
+        let value = self.value(json)?.trim_start_matches('[').trim_start().strip_prefix('"')?;
         value.split('"').next().filter(|text| !text.is_empty())
+    }
+
+    /// Its number.
+    pub(super) fn number(&self, json: &str) -> Option<f64> {
+        let value = self.value(json)?;
+        let end = value.find(|c: char| !c.is_ascii_digit() && !"+-.eE".contains(c)).unwrap_or(value.len());
+        value[..end].parse().ok()
+    }
+
+    /// What begins with its value.
+    fn value<'a>(&self, json: &'a str) -> Option<&'a str> {
+        let start = self.0.find(json.as_bytes())? + self.0.needle().len();
+        Some(json[start..].trim_start())
     }
 }
 

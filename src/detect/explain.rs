@@ -5,11 +5,11 @@
 use chrono::NaiveDate;
 
 use super::counts::Count;
-use super::feature::Feature;
+use super::feature::{ActorKind, Feature};
 use super::memory::{Memory, Usage};
 use super::model::Level;
 use super::names::{Name, Names};
-use super::score::{Fact, Measured, Scored};
+use super::score::{Fact, Measured, Scored, Weekly};
 use super::signal::Signal;
 use crate::finding::{Factor, Frequency, Interval, Rarity, Scope};
 
@@ -75,13 +75,50 @@ impl Explainer<'_> {
         let share = |bits: f64| measured.credit * bits / total;
         let listed = facts.iter().take(PARTS_LIMIT);
         let mut factors: Vec<Factor> =
-            listed.map(|fact| self.value(unit, measured, fact, account, share(fact.bits))).collect();
+            listed.map(|fact| self.part(unit, measured, fact, account, share(fact.bits))).collect();
         if let Some(hidden) = facts.get(PARTS_LIMIT..).filter(|hidden| !hidden.is_empty()) {
             let credit = share(hidden.iter().map(|fact| fact.bits).sum());
             let more = format!("{} more", hidden.len());
             factors.push(Factor { observed: more, rarity: Vec::new(), contribution: credit, ..factors[0].clone() });
         }
         factors
+    }
+
+    fn part(&self, unit: &Scored, measured: &Measured, fact: &Fact, account: Name, credit: f64) -> Factor {
+        match fact.signal {
+            Signal::BucketReads => self.reads(unit, measured, fact.value, credit),
+            _ => self.value(unit, measured, fact, account, credit),
+        }
+    }
+
+    /// What was read from a bucket, against what the actor reads from it on its days.
+    fn reads(&self, unit: &Scored, measured: &Measured, bucket: Name, credit: f64) -> Factor {
+        let amount = unit.reads.get(&bucket).copied().unwrap_or_default();
+        let usual = self.memory.reads(unit.profile, bucket);
+        let days = self.memory.days_of(unit.profile);
+        let (objects, mebibytes) = (usual.objects.level(days, READS), usual.mebibytes.level(days, READS));
+        let expected = format!(
+            "about {} objects and {} MiB a day, 39 of 40 days below {} and {}; at most {} and {} on {} of {days} days",
+            tenth(objects.mean),
+            tenth(mebibytes.mean),
+            objects.quantile(0.025),
+            mebibytes.quantile(0.025),
+            usual.objects.most,
+            tenth(usual.mebibytes.most),
+            usual.days,
+        );
+        Factor {
+            observed: format!(
+                "{} objects, {} MiB, read from {} in one session",
+                amount.objects,
+                tenth(amount.mebibytes()),
+                self.names.text(bucket)
+            ),
+            expected,
+            contribution: credit,
+            interval: Some(interval(objects)),
+            ..counted(measured, String::new(), String::new(), None)
+        }
     }
 
     fn value(&self, unit: &Scored, measured: &Measured, fact: &Fact, account: Name, credit: f64) -> Factor {
@@ -114,36 +151,65 @@ impl Explainer<'_> {
 
     /// A signal that is no value: a count, the hour, the shape.
     fn count(&self, unit: &Scored, measured: &Measured) -> Factor {
-        let (observed, expected, interval) = match count_of(measured.signal) {
-            Some((count, words)) => self.volume(unit, count, words),
-            None => plain_words(measured),
+        let weekly = unit.weeks.iter().find(|weekly| weekly.signal == measured.signal);
+        let (observed, expected, interval) = match (weekly, count_of(measured.signal)) {
+            (Some(weekly), _) => Self::week(weekly),
+            (None, Some((count, words))) => self.volume(unit, count, words),
+            (None, None) => plain_words(measured),
         };
-        Factor {
-            feature: measured.signal.as_str().to_owned(),
-            observed,
-            expected,
-            scope: Scope::Actor,
-            frequency: by_probability(0.5f64.powf(measured.bits)),
-            bits: thousandth(measured.bits),
-            contribution: measured.credit,
-            rarity: Vec::new(),
-            interval,
-        }
+        counted(measured, observed, expected, interval)
+    }
+
+    /// What was counted within seven days, against the weeks before.
+    fn week(weekly: &Weekly) -> (String, String, Option<Interval>) {
+        let (_, words) = count_of(weekly.signal).unwrap_or((weekly.count, weekly.count.as_str()));
+        let observed = format!("{} {words} within seven days, each day counted up to what is usual", tenth(weekly.sum));
+        let level = weekly.level;
+        let expected =
+            format!("about {} in seven days, 39 of 40 such below {}", tenth(level.mean), level.quantile(0.025));
+        (observed, expected, Some(interval(level)))
     }
 
     fn volume(&self, unit: &Scored, count: Count, words: &str) -> (String, String, Option<Interval>) {
         let days = self.memory.actor(unit.profile).map_or(&[][..], |actor| &actor.days);
-        let most = days.iter().map(|day| day.get(count)).max().unwrap_or(0);
-        let level = self.memory.level(unit.profile, count, Level { mean: 1.0, dispersion: 1.5 });
+        let most = days.iter().map(|day| day.amount(count)).fold(0.0, f64::max);
+        let level = self.memory.level(unit.profile, count, self.date, Level { mean: 1.0, dispersion: 1.5 });
         let expected = format!(
-            "about {} a day, 39 of 40 days below {}; at most {most} in {} days",
+            "about {} a day, 39 of 40 days below {}; at most {} in {} days",
             tenth(level.mean),
             level.quantile(0.025),
+            tenth(most),
             days.len()
         );
-        let interval = Interval { low: (level.quantile(0.975) - 1.0).max(0.0), high: level.quantile(0.025) };
-        (format!("{} {words}", unit.counts.get(count)), expected, Some(interval))
+        let session = match ActorKind::of(self.names.text(unit.profile)) {
+            ActorKind::Bucket => format!("from {}", self.names.text(unit.profile)),
+            _ => "in one session".to_owned(),
+        };
+        (format!("{} {words} {session}", tenth(unit.counts.amount(count))), expected, Some(interval(level)))
     }
+}
+
+/// Usual reads, before anything is known of an actor.
+const READS: Level = Level { mean: 1.0, dispersion: 1.5 };
+
+/// A factor of a number that was counted.
+fn counted(measured: &Measured, observed: String, expected: String, interval: Option<Interval>) -> Factor {
+    Factor {
+        feature: measured.signal.as_str().to_owned(),
+        observed,
+        expected,
+        scope: Scope::Actor,
+        frequency: by_probability(0.5f64.powf(measured.bits)),
+        bits: thousandth(measured.bits),
+        contribution: measured.credit,
+        rarity: Vec::new(),
+        interval,
+    }
+}
+
+/// 95 of 100 days are within.
+fn interval(level: Level) -> Interval {
+    Interval { low: (level.quantile(0.975) - 1.0).max(0.0), high: level.quantile(0.025) }
 }
 
 fn plain(name: &str, observed: &str, expected: &str, bits: f64) -> Factor {
@@ -162,11 +228,14 @@ fn plain(name: &str, observed: &str, expected: &str, bits: f64) -> Factor {
 
 fn count_of(signal: Signal) -> Option<(Count, &'static str)> {
     Some(match signal {
-        Signal::Calls => (Count::Calls, "calls in one session"),
-        Signal::Apis => (Count::Apis, "distinct APIs in one session"),
-        Signal::Denied => (Count::Denied, "calls denied in one session"),
-        Signal::Resources => (Count::Resources, "distinct resources changed or disclosed in one session"),
-        Signal::Objects => (Count::Objects, "objects read in one session"),
+        Signal::Calls => (Count::Calls, "calls"),
+        Signal::Apis => (Count::Apis, "distinct APIs"),
+        Signal::Denied | Signal::WeekDenied => (Count::Denied, "calls denied"),
+        Signal::Resources => (Count::Resources, "distinct resources changed or disclosed"),
+        Signal::Objects | Signal::WeekObjects => (Count::Objects, "objects read"),
+        Signal::Bytes | Signal::WeekBytes => (Count::Bytes, "MiB read"),
+        Signal::BusiestHour => (Count::BusiestHour, "calls within an hour"),
+        Signal::BusiestMinutes => (Count::BusiestMinutes, "calls within ten minutes"),
         _ => return None,
     })
 }

@@ -16,10 +16,11 @@ use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf}
 
 use super::effect;
 use super::names::Map;
+use super::reads::BUCKET;
 use crate::agent;
 
 /// Version of the features, stored with every day of baselines.
-pub const VERSION: &str = "4";
+pub const VERSION: &str = "5";
 
 /// Value of a feature that the event does not have.
 pub const NONE: &str = "(none)";
@@ -86,6 +87,8 @@ pub enum ActorKind {
     Person,
     /// A role that programs hold.
     Workload,
+    /// A bucket, whoever reads from it; nobody's credentials.
+    Bucket,
     /// AWS itself: a service principal or a service-linked role. Not scored; nobody's credentials.
     Service,
 }
@@ -95,6 +98,8 @@ impl ActorKind {
     pub fn of(profile: &str) -> Self {
         if profile.ends_with(".amazonaws.com") || profile.contains("/aws-service-role/") || profile == "AWS Internal" {
             Self::Service
+        } else if profile.starts_with(BUCKET) {
+            Self::Bucket
         } else if profile.starts_with(PERSON) || profile.contains(":user/") || profile.ends_with(":root") {
             Self::Person
         } else {
@@ -107,6 +112,7 @@ impl ActorKind {
         match self {
             Self::Person => "person",
             Self::Workload => "workload",
+            Self::Bucket => "bucket",
             Self::Service => "service",
         }
     }

@@ -8,7 +8,7 @@ use std::hash::{Hash, Hasher};
 
 use chrono::{DateTime, Utc};
 
-use super::cell::Cell;
+use super::cell::{Cell, SLOTS, slot_of};
 use super::coded::codes;
 use super::columns::{Columns, SUCCESS, or_none, text};
 use super::effect::{self, SEPARATOR};
@@ -16,12 +16,13 @@ use super::feature::{self, ActorKind, NONE, view};
 use super::level::{Level, Part};
 use super::names::{Map, Name, Names};
 use super::place::{Place, Places};
+use super::reads;
 use crate::agent;
 use crate::batch::dictionary::{Dictionary, NULL};
 
 /// What calls of one cell have in common, as codes: actor, key, account, API, region, address, agent, outcome, resource,
-/// consequences.
-const PARTS: usize = 10;
+/// consequences, bucket read from.
+const PARTS: usize = 11;
 const ACTOR: usize = 0;
 const KEY: usize = 1;
 const ACCOUNT: usize = 2;
@@ -32,6 +33,7 @@ const AGENT: usize = 6;
 const OUTCOME: usize = 7;
 const RESOURCE: usize = 8;
 const EFFECTS: usize = 9;
+const READS: usize = 10;
 
 /// Bytes of user agents whose families are remembered: whoever calls writes them as it likes.
 const KNOWN_AGENTS: usize = 16 << 20;
@@ -47,7 +49,8 @@ impl Hash for Alike {
     /// Two codes at a time: as bytes they took three times as long.
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.parts.as_chunks::<2>().0.iter().for_each(|pair| state.write_u64(both(*pair)));
-        state.write_u64(both([u32::from(self.hour), u32::from(self.writes)]));
+        let hour = u32::from(self.hour) << 1 | u32::from(self.writes);
+        state.write_u64(both([self.parts[READS], hour]));
     }
 }
 
@@ -55,18 +58,45 @@ fn both([high, low]: [u32; 2]) -> u64 {
     u64::from(high) << u32::BITS | u64::from(low)
 }
 
-/// First and last call in microseconds, and how many.
+/// First and last call in microseconds, how many, bytes read, and how many in each part of the hour.
+#[derive(Clone, Copy)]
 struct Calls {
     first: i64,
     last: i64,
     calls: i64,
+    bytes: i64,
+    slots: [u32; SLOTS],
+}
+
+impl Calls {
+    /// None yet, around an instant.
+    fn none(time: i64) -> Self {
+        Self { first: time, last: time, calls: 0, bytes: 0, slots: [0; SLOTS] }
+    }
+
+    /// Adds a call.
+    fn add(&mut self, time: i64, bytes: i64) {
+        (self.first, self.last) = (self.first.min(time), self.last.max(time));
+        self.calls += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+        let slot = &mut self.slots[slot_of(time)];
+        *slot = slot.saturating_add(1);
+    }
+
+    /// Adds others.
+    fn join(&mut self, other: &Self) {
+        (self.first, self.last) = (self.first.min(other.first), self.last.max(other.last));
+        self.calls += other.calls;
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.slots.iter_mut().zip(other.slots).for_each(|(slot, more)| *slot = slot.saturating_add(more));
+    }
 }
 
 /// What stands for a text that was forgotten: no text has such a byte.
 const FORGOTTEN: &[u8] = b"\xff";
 
 /// Bytes that a cell takes until its day is scored, and a text beside its own bytes, which are held twice at most.
-const CELL_BYTES: usize = 450;
+const CELL_BYTES: usize = 520;
 const TEXT_BYTES: usize = 200;
 
 /// Share of what may be held by which texts of no cell may exceed it, before they are looked for.
@@ -96,7 +126,7 @@ pub struct Fold {
 
 /// What was read from the parameters of a batch's calls, by caller, API, whether they write or read, and the places of the texts:
 /// cells of one entry of a file's dictionary are one place.
-type Reading = Map<(u64, u64, u128, u128), (u32, u32)>;
+type Reading = Map<(u64, u64, u128, u128), [u32; 3]>;
 
 impl Fold {
     /// Holds so many bytes of cells and texts.
@@ -157,12 +187,14 @@ impl Fold {
             self.lost += 1;
             return;
         }
-        (parts[RESOURCE], parts[EFFECTS]) = self.read(columns, row, &parts, writes);
+        [parts[RESOURCE], parts[EFFECTS], parts[READS]] = self.read(columns, row, &parts, writes);
         let time = columns.time.at(row);
-        let new = || Calls { first: time, last: time, calls: 0 };
-        let cell = self.cells.entry(Alike { parts, hour, writes }).or_insert_with(new);
-        (cell.first, cell.last) = (cell.first.min(time), cell.last.max(time));
-        cell.calls += 1;
+        let bytes = match self.bytes(&parts, READS) {
+            [] => 0,
+            _ => text(&columns.transferred, row).map_or(0, reads::bytes),
+        };
+        let cell = self.cells.entry(Alike { parts, hour, writes });
+        cell.or_insert_with(|| Calls::none(time)).add(time, bytes);
     }
 
     /// The code of an actor; `None` for AWS itself.
@@ -203,8 +235,8 @@ impl Fold {
         self.families[code as usize]
     }
 
-    /// Codes of what a call is about and of what it would do.
-    fn read(&mut self, columns: &Columns, row: usize, parts: &[u32; PARTS], writes: bool) -> (u32, u32) {
+    /// Codes of what a call is about, of what it would do, and of the bucket that it reads from.
+    fn read(&mut self, columns: &Columns, row: usize, parts: &[u32; PARTS], writes: bool) -> [u32; 3] {
         let (parameters, additional) = (view(&columns.parameters, row), view(&columns.additional, row));
         // who calls where is a part of what a call would do, and only what writes or signs in would do something
         let caller = if writes || additional != 0 { [parts[ACTOR], parts[ACCOUNT]] } else { [0; 2] };
@@ -225,9 +257,15 @@ impl Fold {
         let resource = call.parameters.and_then(|parameters| effect::resource(call.api, parameters));
         let acts = call.api == "signin:ConsoleLogin" || writes && call.parameters.is_some();
         let effects = if acts { effect::effects(&call) } else { String::new() };
-        let resource = resource.unwrap_or_default();
-        let [resource, effects] = eased(self.level, reads, [resource.as_bytes(), effects.as_bytes()]);
-        let read = (self.parts[RESOURCE].intern(resource), self.parts[EFFECTS].intern(effects));
+        let bucket = call.parameters.and_then(|parameters| reads::bucket(call.api, parameters));
+        let (resource, bucket) = (resource.unwrap_or_default(), bucket.unwrap_or_default());
+        let [resource, effects, bucket] =
+            eased(self.level, reads, [resource.as_bytes(), effects.as_bytes(), bucket.as_bytes()]);
+        let read = [
+            self.parts[RESOURCE].intern(resource),
+            self.parts[EFFECTS].intern(effects),
+            self.parts[READS].intern(bucket),
+        ];
         self.reading.insert(key, read);
         read
     }
@@ -261,22 +299,21 @@ impl Fold {
             }
             let mut texts: [&[u8]; PARTS] = std::array::from_fn(text);
             let reads = is_read(alike.writes, texts[OUTCOME]);
-            [texts[RESOURCE], texts[EFFECTS]] = eased(self.level, reads, [texts[RESOURCE], texts[EFFECTS]]);
+            [texts[RESOURCE], texts[EFFECTS], texts[READS]] =
+                eased(self.level, reads, [texts[RESOURCE], texts[EFFECTS], texts[READS]]);
             if !texts[KEY].is_empty() && !self.level.keeps(Part::Key, &[texts[KEY]]) {
                 texts[KEY] = FORGOTTEN;
             }
             for (part, text) in texts.into_iter().enumerate() {
                 let known = &mut codes[part][alike.parts[part] as usize];
                 // a text may be kept for one call and forgotten for another
-                let is_own = matches!(part, RESOURCE | EFFECTS | KEY);
+                let is_own = matches!(part, RESOURCE | EFFECTS | KEY | READS);
                 if *known == NULL || is_own {
                     *known = self.parts[part].intern(text);
                 }
                 alike.parts[part] = *known;
             }
-            let cell = self.cells.entry(alike).or_insert(Calls { calls: 0, ..calls });
-            (cell.first, cell.last) = (cell.first.min(calls.first), cell.last.max(calls.last));
-            cell.calls += calls.calls;
+            self.cells.entry(alike).or_insert_with(|| Calls::none(calls.first)).join(&calls);
         }
         self.services = vec![false; self.parts[ACTOR].len()];
         self.apis.clear();
@@ -377,13 +414,15 @@ fn is_looked_at<'t>(level: Level, writes: bool, hour: u8, text: impl Fn(usize) -
     is_kept && level.keeps(Part::Caller, &[actor, address])
 }
 
-/// What a call is about and what it would do, as far as a level keeps it; what there is none of, or was forgotten, stays so.
-fn eased(level: Level, reads: bool, [resource, effects]: [&[u8]; 2]) -> [&[u8]; 2] {
+/// What a call is about, what it would do and the bucket that it reads from, as far as a level keeps it; what there is none of, or
+/// was forgotten, stays so. A bucket is forgotten with what a call is about, as if it read none.
+fn eased(level: Level, reads: bool, [resource, effects, bucket]: [&[u8]; 3]) -> [&[u8]; 3] {
     let part = if reads { Part::ReadResource } else { Part::Resource };
     let kept = |part, text: &[u8]| text.is_empty() || text == NONE.as_bytes() || level.keeps(part, &[text]);
     [
         if kept(part, resource) { resource } else { FORGOTTEN },
         if kept(Part::Effects, effects) { effects } else { FORGOTTEN },
+        if kept(part, resource) && resource != FORGOTTEN && kept(part, bucket) { bucket } else { b"" },
     ]
 }
 
@@ -408,6 +447,8 @@ struct Named {
     absent: [Name; 2],
     /// Codes of a key and a resource that were forgotten.
     forgotten: [Option<usize>; 2],
+    /// The name of the outcome of what succeeded.
+    success: Name,
 }
 
 impl Named {
@@ -424,18 +465,19 @@ impl Named {
         let of_effects =
             |text: &str| text.split(SEPARATOR).filter(|one| !is_absent(one)).map(str::to_owned).collect::<Vec<_>>();
         let effects = texts(EFFECTS).map(|text| named(&mut of_effects(text).into_iter())).collect();
-        let absent = [NONE, ""].map(|text| names.of(text));
+        let (absent, success) = ([NONE, ""].map(|text| names.of(text)), names.of(SUCCESS));
         let code = |part: usize| (0..parts[part].len()).find(|code| parts[part].get(*code as u32) == FORGOTTEN);
         let forgotten = [KEY, RESOURCE].map(code);
         let parts = std::array::from_fn(|part| texts(part).map(|text| names.of(text)).collect());
         let places = prefixes.iter().map(|prefix| places.of(*prefix, names)).collect();
-        Self { names: parts, profiles, peers, prefixes, places, effects, absent, forgotten }
+        Self { names: parts, profiles, peers, prefixes, places, effects, absent, forgotten, success }
     }
 
     fn cell(&self, alike: &Alike, calls: &Calls) -> Cell {
         let code = |part: usize| alike.parts[part] as usize;
         let name = |part: usize| self.names[part][code(part)];
         let instant = |micros| DateTime::<Utc>::from_timestamp_micros(micros).unwrap_or_default();
+        let succeeded = name(OUTCOME) == self.success;
         Cell {
             actor: name(ACTOR),
             profile: self.profiles[code(ACTOR)],
@@ -453,10 +495,14 @@ impl Named {
             effects: self.effects[code(EFFECTS)].clone(),
             any_key: Some(code(KEY)) == self.forgotten[0],
             any_resource: Some(code(RESOURCE)) == self.forgotten[1],
+            // what was denied read nothing
+            reads: Some(name(READS)).filter(|name| succeeded && !self.absent.contains(name)),
+            bytes: calls.bytes,
             writes: alike.writes,
             first: instant(calls.first),
             last: instant(calls.last),
             calls: calls.calls,
+            slots: calls.slots,
         }
     }
 }

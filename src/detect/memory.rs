@@ -8,14 +8,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 
 use super::counts::{Count, DayCounts};
 use super::day_set::DaySet;
 use super::feature::{ActorKind, Feature};
-use super::model::Level;
+use super::model::{Level, Week};
 use super::names::{Map, Name, Names, Set};
 use super::place::Places;
+use super::reads::{Habitual, ReadRow};
 use super::signal::{ANY, Habit, Signal, Tail, surprise};
 use super::story::LEAST_SCORE;
 
@@ -38,6 +39,11 @@ const PRIOR_RATE: f64 = 0.026;
 
 /// Actor-days at which the lake's own past and what is assumed before it weigh the same.
 const YOUNG_DAYS: f64 = 10.0;
+
+/// Weeks of an actor's past at least that a week is held against, and how much days and weeks vary before they are known to.
+const LEAST_WEEKS: i64 = 2;
+const DAY_DISPERSION: f64 = 1.0;
+const WEEK_DISPERSION: f64 = 0.3;
 
 /// Share of the days on which an actor uses what it uses at all.
 const USE_RATE: f64 = 0.3;
@@ -85,10 +91,19 @@ pub struct DayRecord {
     pub date: NaiveDate,
     /// Sorted.
     pub facts: Vec<FactRow>,
-    /// By profile.
+    /// By profile; buckets are among them.
     pub actors: Vec<ActorDay>,
+    /// What actors read from buckets.
+    pub reads: Vec<ReadRow>,
     /// Scores of the day's stories, the highest first, in thousandths of a bit.
     pub stories: Vec<i64>,
+}
+
+impl DayRecord {
+    /// A day on which nothing happened.
+    pub fn empty(date: NaiveDate) -> Self {
+        Self { date, facts: Vec::new(), actors: Vec::new(), reads: Vec::new(), stories: Vec::new() }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -143,10 +158,15 @@ pub struct Memory {
     actors: Map<Name, Actor>,
     tails: Map<(ActorKind, Signal), Tail>,
     habits: Map<(Name, Signal), Habit>,
+    reads: Map<(Name, Name), Habitual>,
     networks: Map<Name, Map<Name, DaySet>>,
     stories: VecDeque<Vec<i64>>,
     first: Option<NaiveDate>,
     last: Option<NaiveDate>,
+}
+
+fn weekday(date: NaiveDate) -> usize {
+    date.weekday().num_days_from_monday() as usize
 }
 
 fn decay(from: NaiveDate, to: NaiveDate) -> f64 {
@@ -175,10 +195,11 @@ impl Memory {
         self.actors.get(&profile)
     }
 
-    /// The days of all actors, in one order.
+    /// The days of all actors, in one order; buckets are none.
     pub fn all_days(&self, names: &Names) -> Vec<&DayCounts> {
+        let all = self.actors.iter().map(|(profile, actor)| (names.text(*profile), actor));
         let mut actors: Vec<(&str, &Actor)> =
-            self.actors.iter().map(|(profile, actor)| (names.text(*profile), actor)).collect();
+            all.filter(|(profile, _)| ActorKind::of(profile) != ActorKind::Bucket).collect();
         actors.sort_unstable_by_key(|(profile, _)| *profile);
         actors.into_iter().flat_map(|(_, actor)| &actor.days).collect()
     }
@@ -196,6 +217,9 @@ impl Memory {
         for day in &record.actors {
             self.add_actor(day, habitual, names);
         }
+        for read in &record.reads {
+            self.reads.entry((read.profile, read.bucket)).or_default().add(read.amount);
+        }
         for fact in &record.facts {
             self.add_fact(fact, record.date, names, places);
         }
@@ -212,14 +236,16 @@ impl Memory {
         let actor = self.actors.entry(day.profile).or_insert_with(new);
         actor.days.push(day.counts);
         let (peer, days) = (actor.peer, actor.days.len() as f64);
-        for group in [None, Some(peer)] {
-            self.join(day.profile, group);
-            self.groups.entry(group).or_default().days += 1.0;
+        let kind = ActorKind::of(names.text(day.profile));
+        if kind != ActorKind::Bucket {
+            for group in [None, Some(peer)] {
+                self.join(day.profile, group);
+                self.groups.entry(group).or_default().days += 1.0;
+            }
         }
         if !habitual || days <= ACTOR_BURN_IN_DAYS {
             return;
         }
-        let kind = ActorKind::of(names.text(day.profile));
         for signal in Signal::all() {
             let value = day.values.get(&signal).map_or(0.0, |millibits| *millibits as f64 / 1000.0);
             self.tails.entry((kind, signal)).or_default().add(value);
@@ -348,11 +374,44 @@ impl Memory {
         self.tails.get(&(kind, signal)).map_or(0.0, Tail::days)
     }
 
-    /// The daily level of one of an actor's counts, on top of what is usual before anything is known.
-    pub fn level(&self, profile: Name, count: Count, prior: Level) -> Level {
+    /// The level of one of an actor's counts on a date's weekday, on top of what is usual before anything is known.
+    pub fn level(&self, profile: Name, count: Count, date: NaiveDate, prior: Level) -> Level {
         let days = self.actors.get(&profile).map_or(&[][..], |actor| &actor.days);
-        let series: Vec<f64> = days.iter().map(|day| day.get(count) as f64).collect();
-        prior.learn(&series)
+        let week = Week::of(days.iter().map(|day| (weekday(day.date), day.amount(count))));
+        let series: Vec<f64> = days.iter().map(|day| day.amount(count) / week.factor(weekday(day.date))).collect();
+        let usual = prior.learn(&series);
+        Level { mean: usual.mean * week.factor(weekday(date)), ..usual }
+    }
+
+    /// What a count came to within the seven days that a date is the last of, and the level of its past weeks; `today` is what the
+    /// date itself has. A day counts as much as 39 of 40 days of the actor have at most: what is beyond is told on that day.
+    /// `None` where less than two weeks are known before these days, or where they are below the usual ones.
+    pub fn week(&self, profile: Name, count: Count, date: NaiveDate, today: f64) -> Option<(f64, Level)> {
+        let days = &self.actors.get(&profile)?.days;
+        let weeks_before = |day: NaiveDate| (date - day).num_days() / 7;
+        let weeks = ((date - days.first()?.date).num_days() + 1) / 7 - 1;
+        if weeks < LEAST_WEEKS {
+            return None;
+        }
+        let sum = |within: std::ops::RangeInclusive<i64>, most: f64| {
+            let within = days.iter().filter(|day| within.contains(&weeks_before(day.date)));
+            within.map(|day| day.amount(count).min(most)).sum::<f64>()
+        };
+        let usual = sum(1..=weeks, f64::MAX) / weeks as f64;
+        if sum(0..=0, f64::MAX) + today <= usual {
+            return None;
+        }
+        let before: Vec<f64> =
+            days.iter().filter(|day| weeks_before(day.date) > 0).map(|day| day.amount(count)).collect();
+        let most = Level { mean: usual / 7.0, dispersion: DAY_DISPERSION }.learn(&before).quantile(0.025);
+        let past: Vec<f64> = (1..=weeks).map(|week| sum(week..=week, most)).collect();
+        let level = Level { mean: past.iter().sum::<f64>() / weeks as f64, dispersion: WEEK_DISPERSION }.learn(&past);
+        Some((sum(0..=0, most) + today.min(most), level))
+    }
+
+    /// What an actor read from a bucket on its days.
+    pub fn reads(&self, profile: Name, bucket: Name) -> Habitual {
+        self.reads.get(&(profile, bucket)).copied().unwrap_or_default()
     }
 
     /// The score from which a story is told, so that in the long run as many a day are told as the budget allows: the
@@ -389,6 +448,8 @@ fn threshold_of(days: &[&[i64]], per_day: f64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::Days;
+
     use super::*;
 
     fn memory(days: &[Vec<i64>]) -> Memory {
@@ -413,5 +474,47 @@ mod tests {
         let calm = memory(&[vec![quiet.clone(); 7], vec![quiet.clone(); 7]].concat());
         let rising = memory(&[vec![quiet; 7], vec![loud; 7]].concat());
         assert!(rising.threshold(5.0).unwrap() > 2.0 * calm.threshold(5.0).unwrap());
+    }
+
+    /// A memory of one actor's objects read on consecutive days from Monday, 2 March 2026 on.
+    fn reader(objects: &[i64]) -> (Memory, Name, NaiveDate) {
+        let profile = Names::default().of("ana");
+        let first = NaiveDate::from_ymd_opt(2026, 3, 2).unwrap();
+        let day = |(at, number): (usize, &i64)| {
+            let mut counts = DayCounts::empty(first + Days::new(at as u64));
+            counts.set(Count::Objects, *number);
+            counts
+        };
+        let days = objects.iter().enumerate().map(day).collect();
+        let actor = Actor { peer: profile, days };
+        let memory = Memory { actors: [(profile, actor)].into_iter().collect(), ..Memory::default() };
+        (memory, profile, first + Days::new(objects.len() as u64))
+    }
+
+    #[test]
+    fn a_weekday_that_is_always_busy_is_expected_to_be() {
+        let (memory, profile, monday) = reader(&[100, 10, 10, 10, 10, 10, 10].repeat(5));
+        let prior = Level { mean: 1.0, dispersion: 1.0 };
+        let bits = |date| memory.level(profile, Count::Objects, date, prior).tail_bits(100.0);
+        assert!(bits(monday) < 5.0, "{}", bits(monday));
+        assert!(bits(monday + Days::new(1)) > bits(monday) + 5.0, "{}", bits(monday + Days::new(1)));
+    }
+
+    #[test]
+    fn a_week_is_held_against_weeks_and_no_day_counts_for_all_of_it() {
+        let bits = |objects: &[i64]| {
+            let (memory, profile, date) = reader(objects);
+            let (sum, level) = memory.week(profile, Count::Objects, date, 30.0)?;
+            Some((sum, level.tail_bits(sum)))
+        };
+        let usual = vec![10; 28];
+        let slow = bits(&[usual.clone(), vec![30; 6]].concat()).unwrap();
+        let once = bits(&[usual.clone(), vec![10; 5], vec![5000]].concat()).unwrap();
+        // of 30 a day 23 count: 39 of 40 days are below
+        assert_eq!((slow.0, once.0), (7.0 * 23.0, 5.0 * 10.0 + 2.0 * 23.0));
+        assert!(slow.1 > once.1 + 3.0, "{slow:?} {once:?}");
+        // a quiet week is none, and neither is one with too little before it
+        assert_eq!(bits(&[usual, vec![0; 6]].concat()), None);
+        assert_eq!(bits(&[10; 16]), None);
     }
 }

@@ -32,6 +32,7 @@ mod past;
 pub mod place;
 pub mod playbook;
 mod prepared;
+pub mod reads;
 pub mod reference;
 mod regain;
 mod rows;
@@ -69,9 +70,10 @@ pub use self::bar::{Bar, COLD_SCORE, DEFAULT_BUDGET};
 use self::cell::Cell;
 use self::day::DayEvents;
 use self::explain::Explainer;
+use self::feature::ActorKind;
 use self::names::Name;
 use self::rule::{Hits, RuleHit};
-use self::score::Day;
+use self::score::{ActorScore, Day};
 use self::signal::Signal;
 use self::story::{Ruled, Scene, Story};
 use self::verdict::Case;
@@ -259,22 +261,24 @@ async fn detect_day(
         told.truncate(MOST_FINDINGS);
     }
     report.events += day.events.cells.iter().map(|cell| cell.calls.max(0) as u64).sum::<u64>();
-    report.actor_days += day.scores.len() as u64;
+    let actors = actors(walk, &day);
+    report.actor_days += actors;
     report.baseline_days = walk.memory.length_days(window.date).max(0) as u64;
     report.threshold = threshold;
     let told = Told { day: &day, hits: &hits, ruled: &ruled, stories: told, threshold, version: &version };
     let mut findings = told.findings(walk, window).await?;
     findings.extend(silences(walk, window, &day.events));
     complete(walk, window, &mut findings).await?;
-    report.by_day.push(DayReport {
-        date: window.date,
-        actors: day.scores.len() as u64,
-        threshold,
-        findings: findings.len() as u64,
-    });
+    report.by_day.push(DayReport { date: window.date, actors, threshold, findings: findings.len() as u64 });
     report.findings.extend(findings);
     walk.keep(day.events);
     Ok(())
+}
+
+/// Actors of a scored day; its buckets are none.
+fn actors(walk: &Walk<'_>, day: &ScoredDay) -> u64 {
+    let is_actor = |score: &&ActorScore| ActorKind::of(walk.names.text(score.profile)) != ActorKind::Bucket;
+    day.scores.iter().filter(is_actor).count() as u64
 }
 
 /// Bits of the rules that each profile hit, each rule once.

@@ -31,8 +31,13 @@ impl Level {
     pub fn learn(self, days: &[f64]) -> Self {
         let n = days.len() as f64;
         let own_mean = if days.is_empty() { self.mean } else { days.iter().sum::<f64>() / n };
-        let mean = ((n * own_mean + 2.0 * self.mean) / (n + 2.0)).max(1e-3);
         let variance = days.iter().map(|x| (x - own_mean).powi(2)).sum::<f64>() / n.max(1.0);
+        self.learn_moments(n, own_mean, variance)
+    }
+
+    /// As [`Level::learn`], of `n` days with this mean and variance.
+    pub fn learn_moments(self, n: f64, own_mean: f64, variance: f64) -> Self {
+        let mean = ((n * own_mean + 2.0 * self.mean) / (n + 2.0)).max(1e-3);
         let own = if own_mean > 0.0 { ((variance - own_mean) / own_mean.powi(2)).max(0.0) } else { self.dispersion };
         let dispersion = (n * own + 6.0 * self.dispersion) / (n + 6.0);
         Self { mean, dispersion: dispersion.max(0.1) }
@@ -61,6 +66,41 @@ impl Level {
         let shape = 1.0 / self.dispersion.max(1e-6);
         let odds = self.mean / (self.mean + shape);
         bits(incomplete_beta(count, shape, odds))
+    }
+}
+
+/// Days of a usual one that a weekday's own are pulled by: a pattern is believed when it has come back a few times.
+const WEEKDAY_PULL: f64 = 4.0;
+
+/// How far a weekday may be from a usual day.
+const MOST_FACTOR: f64 = 8.0;
+
+/// How busy the days of the week are: factors of a usual day, from Monday on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Week([f64; 7]);
+
+impl Week {
+    /// Of days' counts with the number of their weekday, from Monday on.
+    pub fn of(days: impl Iterator<Item = (usize, f64)> + Clone) -> Self {
+        let (mut sums, mut numbers) = ([0.0; 7], [0.0; 7]);
+        for (weekday, count) in days {
+            sums[weekday] += count;
+            numbers[weekday] += 1.0;
+        }
+        let mean = sums.iter().sum::<f64>() / numbers.iter().sum::<f64>().max(1.0);
+        if mean <= 0.0 {
+            return Self([1.0; 7]);
+        }
+        let factor = |at: usize| {
+            let pulled = (sums[at] + WEEKDAY_PULL * mean) / (numbers[at] + WEEKDAY_PULL) / mean;
+            pulled.clamp(1.0 / MOST_FACTOR, MOST_FACTOR)
+        };
+        Self(std::array::from_fn(factor))
+    }
+
+    /// What a day of a weekday is of a usual one.
+    pub fn factor(self, weekday: usize) -> f64 {
+        self.0[weekday]
     }
 }
 

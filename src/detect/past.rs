@@ -16,6 +16,7 @@ use super::counts::{Count, DayCounts};
 use super::feature::{self, Feature};
 use super::memory::{ActorDay, DayRecord, FactRow};
 use super::names::Names;
+use super::reads::{Amount, ReadRow};
 use super::rows::{Numbers, Texts};
 use super::signal::Signal;
 use super::silence::TrafficRow;
@@ -28,6 +29,8 @@ pub(super) const ROWS: &str = "_rows";
 const COUNTS: &str = "_counts";
 const SIGNALS: &str = "_signals";
 const STORY: &str = "_story";
+/// What an actor read from a bucket, which stands in the place of the account.
+const READS: &str = "_reads";
 /// Events by account, region and service, whoever called: what `silence` compares with.
 const TRAFFIC: &str = "_traffic";
 
@@ -51,7 +54,7 @@ impl Past {
     /// `BadInput` where the rows are not those that were kept, as their digest tells.
     pub fn read(&self, date: NaiveDate, names: &mut Names) -> Result<(DayRecord, Vec<TrafficRow>)> {
         let mut traffic = Vec::new();
-        let mut record = DayRecord { date, facts: Vec::new(), actors: Vec::new(), stories: Vec::new() };
+        let mut record = DayRecord::empty(date);
         // they are summed in this order; it is nearly the one in which they are written, which a merge sort makes use of
         let mut rows: Vec<PastRow<'_>> = Vec::with_capacity(self.0.iter().map(|part| part.events.rows().len()).sum());
         self.0.iter().for_each(|part| rows.extend(part.rows()));
@@ -130,6 +133,10 @@ fn read_past(
             }
         }
         STORY => record.stories.push(events),
+        READS => {
+            let Some(amount) = Amount::from_text(value) else { return };
+            record.reads.push(ReadRow { profile: names.of(actor), bucket: names.of(account), amount });
+        }
         TRAFFIC => traffic.extend(TrafficRow::from_text(account, actor, value)),
         other => {
             let Some(feature) = Feature::of(other) else { return };
@@ -181,6 +188,10 @@ impl Kept<'_> {
         for fact in &self.record.facts {
             let text = |name| self.names.text(name);
             rows.add(text(fact.profile), text(fact.account), fact.feature.as_str(), text(fact.value), fact.calls);
+        }
+        for read in &self.record.reads {
+            let (profile, bucket) = (self.names.text(read.profile), self.names.text(read.bucket));
+            rows.add(profile, bucket, READS, &read.amount.to_text(), read.amount.objects);
         }
         for (rank, score) in self.record.stories.iter().enumerate() {
             rows.add("", "", STORY, &rank.to_string(), *score);
@@ -248,6 +259,7 @@ mod tests {
             date: date(),
             facts,
             actors: vec![ActorDay { profile, peer, counts, values }],
+            reads: vec![ReadRow { profile, bucket: account, amount: Amount { objects: 3, bytes: 4096 } }],
             stories: vec![8000, 5000],
         };
         let text = str::to_owned;

@@ -39,10 +39,13 @@ impl Prepared {
         let mut by_profile: BTreeMap<Name, Vec<usize>> = BTreeMap::new();
         cells.iter().enumerate().for_each(|(at, cell)| by_profile.entry(cell.profile).or_default().push(at));
         let newcomers = newcomers(memory, cells, &by_profile);
+        // what all read from a bucket is its day
+        let read = cells.iter().enumerate().filter_map(|(at, cell)| Some((at, cell.reads?)));
+        read.for_each(|(at, bucket)| by_profile.entry(bucket).or_default().push(at));
         Self { intents, newcomers, keys: keys(names, cells), hours, by_profile }
     }
 
-    /// The actors, each with the places of its cells.
+    /// The actors, and the buckets that were read from, each with the places of its cells.
     pub fn profiles(&self) -> impl Iterator<Item = (Name, &[usize])> {
         self.by_profile.iter().map(|(profile, cells)| (*profile, cells.as_slice()))
     }

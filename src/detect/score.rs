@@ -7,12 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
-use super::cell::{Cell, hour_of};
+use super::cell::{Cell, SLOTS, hour_of};
 use super::counts::{Count, DayCounts};
 use super::feature::{ActorKind, Feature};
 use super::memory::Memory;
+use super::model::Level;
 use super::names::{Map, Name, Names, Set};
 use super::prepared::Prepared;
+use super::reads::Amount;
 use super::signal::Signal;
 use super::tactic::Intent;
 use super::unit::Scorer;
@@ -71,6 +73,25 @@ pub struct Scored {
     pub facts: Vec<Fact>,
     /// Volume of the unit.
     pub counts: DayCounts,
+    /// What it read from each bucket.
+    pub reads: BTreeMap<Name, Amount>,
+    /// The unusual weeks of the actor that it is a part of.
+    pub weeks: Vec<Weekly>,
+}
+
+/// What an actor did within seven days, beyond its past weeks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Weekly {
+    /// The signal it is measured by.
+    pub signal: Signal,
+    /// What was counted.
+    pub count: Count,
+    /// The sum of the seven days.
+    pub sum: f64,
+    /// The level of the weeks before.
+    pub level: Level,
+    /// Bits beyond what any week has.
+    pub bits: f64,
 }
 
 /// What an actor did on the day: the day's counts, the largest value of each signal, and the most unusual unit.
@@ -143,7 +164,8 @@ impl Day<'_> {
     fn actor(&self, profile: Name, cells: &[usize], shape: ShapeOf<'_>) -> ActorScore {
         let peer = self.peer(profile, &cells[0]);
         let counts = self.counts(cells);
-        let scorer = self.scorer(profile, peer, shape(&counts));
+        let shape = if ActorKind::of(self.names.text(profile)) == ActorKind::Bucket { 0.0 } else { shape(&counts) };
+        let scorer = self.scorer(profile, peer, shape);
         let units = self.units(&scorer, cells);
         let scored: Vec<Scored> = units.into_iter().map(|unit| scorer.unit(unit)).collect();
         let mut values = BTreeMap::new();
@@ -155,8 +177,11 @@ impl Day<'_> {
         ActorScore { profile, peer, counts, values, best: best.expect("an actor has a cell") }
     }
 
-    /// The peer group: the known one, else that of the first cell.
+    /// The peer group: the known one, else that of the first cell; a bucket has none.
     fn peer(&self, profile: Name, first: &usize) -> Name {
+        if ActorKind::of(self.names.text(profile)) == ActorKind::Bucket {
+            return profile;
+        }
         self.memory.actor(profile).map_or_else(|| self.cells[*first].peer, |actor| actor.peer)
     }
 
@@ -181,13 +206,31 @@ impl Day<'_> {
         counts.set(Count::Writes, calls(&|cell| cell.writes));
         let touched = all().filter(|cell| outcome(cell) == "success" && self.intent(cell.api).stake >= 2);
         counts.set(Count::Resources, touched.filter_map(|cell| cell.resource).collect::<Set<_>>().len() as i64);
-        counts.set(Count::Objects, calls(&|cell| self.names.text(cell.api) == "s3:GetObject"));
+        counts.set(Count::Objects, calls(&|cell| cell.reads.is_some()));
+        let bytes = all().filter(|cell| cell.reads.is_some()).map(|cell| cell.bytes);
+        counts.set(Count::Bytes, bytes.fold(0, i64::saturating_add));
+        let slots = slots(all());
+        counts.set(Count::BusiestHour, slots.iter().map(|hour| hour.iter().sum()).max().unwrap_or(0));
+        counts.set(Count::BusiestMinutes, slots.into_iter().flatten().max().unwrap_or(0));
         counts
+    }
+
+    /// What some cells read from each bucket.
+    pub(super) fn reads(&self, cells: &[usize]) -> BTreeMap<Name, Amount> {
+        let mut reads: BTreeMap<Name, Amount> = BTreeMap::new();
+        for cell in cells.iter().map(|at| &self.cells[*at]) {
+            cell.reads.into_iter().for_each(|bucket| reads.entry(bucket).or_default().add(cell.calls, cell.bytes));
+        }
+        reads
     }
 
     /// Cuts an actor's day into units. Programs move through many networks; those that they know are one. In a young lake
     /// what a tool applies from a description is a unit of its own: nothing else tells setting up from looking around.
+    /// A bucket's day is one.
     fn units(&self, scorer: &Scorer<'_>, cells: &[usize]) -> Vec<Vec<usize>> {
+        if scorer.kind == ActorKind::Bucket {
+            return vec![cells.to_vec()];
+        }
         let young = self.memory.maturity() < YOUNG;
         let mut by_source: BTreeMap<(Option<Name>, bool), Vec<Vec<usize>>> = BTreeMap::new();
         for &at in cells {
@@ -223,6 +266,16 @@ impl Day<'_> {
     pub(super) fn hour_used(&self, profile: Name, hour: &str) -> f64 {
         self.prepared.hour(hour).map_or(0.0, |value| self.memory.used(profile, Feature::Hour, value, self.date))
     }
+}
+
+/// Calls in each ten minutes of each hour of the day.
+pub fn slots<'c>(cells: impl Iterator<Item = &'c Cell>) -> [[i64; SLOTS]; 24] {
+    let mut slots = [[0; SLOTS]; 24];
+    for cell in cells {
+        let hour = &mut slots[hour_of(cell.first).0 as usize];
+        hour.iter_mut().zip(cell.slots).for_each(|(sum, calls)| *sum += i64::from(calls));
+    }
+    slots
 }
 
 /// Whether an agent applies a description of what shall be: what it does is decided by a text, not by who looks around.

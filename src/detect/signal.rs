@@ -33,6 +33,20 @@ pub enum Signal {
     Resources,
     /// Objects read, against the actor's days.
     Objects,
+    /// Bytes read, against the actor's days.
+    Bytes,
+    /// Objects and bytes read from one bucket, against what the actor reads from it on its days.
+    BucketReads,
+    /// Calls in an hour, against the busiest one of the actor's days.
+    BusiestHour,
+    /// Calls in ten minutes, against the busiest ones of the actor's days.
+    BusiestMinutes,
+    /// Objects read within seven days, against the actor's weeks.
+    WeekObjects,
+    /// Bytes read within seven days, against the actor's weeks.
+    WeekBytes,
+    /// Calls denied within seven days, against the actor's weeks.
+    WeekDenied,
     /// How the day's counts stand to each other.
     Shape,
     /// What a call would do, read from its parameters.
@@ -47,7 +61,7 @@ pub enum Signal {
 
 impl Signal {
     /// Those that are no API's.
-    const PLAIN: [Self; 16] = [
+    const PLAIN: [Self; 23] = [
         Self::Network,
         Self::Place,
         Self::Agent,
@@ -60,6 +74,13 @@ impl Signal {
         Self::Denied,
         Self::Resources,
         Self::Objects,
+        Self::Bytes,
+        Self::BucketReads,
+        Self::BusiestHour,
+        Self::BusiestMinutes,
+        Self::WeekObjects,
+        Self::WeekBytes,
+        Self::WeekDenied,
         Self::Shape,
         Self::Consequence,
         Self::Resource,
@@ -86,6 +107,13 @@ impl Signal {
             Self::Denied => "denied_calls",
             Self::Resources => "distinct_resources",
             Self::Objects => "objects_read",
+            Self::Bytes => "bytes_read",
+            Self::BucketReads => "reads_from_bucket",
+            Self::BusiestHour => "calls_in_an_hour",
+            Self::BusiestMinutes => "calls_in_ten_minutes",
+            Self::WeekObjects => "objects_read_in_a_week",
+            Self::WeekBytes => "bytes_read_in_a_week",
+            Self::WeekDenied => "denied_calls_in_a_week",
             Self::Shape => "shape",
             Self::Consequence => "consequence",
             Self::Resource => "resource",
@@ -120,6 +148,13 @@ impl Signal {
             Self::Denied => 0.22,
             Self::Resources => 0.47,
             Self::Objects => 0.5,
+            Self::Bytes => 0.3,
+            Self::BucketReads => 0.5,
+            Self::BusiestHour => 0.3,
+            Self::BusiestMinutes => 0.5,
+            Self::WeekObjects => 0.6,
+            Self::WeekBytes => 0.6,
+            Self::WeekDenied => 0.2,
             Self::Shape => 0.2,
             Self::Consequence => 0.88,
             Self::Resource => 0.66,

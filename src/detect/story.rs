@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use super::cell::Cell;
+use super::cell::{Cell, hour_of};
 use super::feature::{ActorKind, Feature};
 use super::memory::Memory;
 use super::names::{Map, Name, Names};
-use super::score::{ActorScore, Day, Fact, KnownUnits, Scored, round};
+use super::reads::Amount;
+use super::score::{ActorScore, Day, Fact, KnownUnits, Scored, round, slots};
 use super::signal::Signal;
 
 /// Bits below which an actor-day is nobody's story.
@@ -71,6 +72,10 @@ impl Scene<'_> {
         score.best.score + self.ruled.get(&score.profile).copied().unwrap_or(0.0)
     }
 
+    fn is_bucket(&self, at: usize) -> bool {
+        ActorKind::of(self.names.text(self.scores[at].profile)) == ActorKind::Bucket
+    }
+
     /// Actors that can be a story at all, the most unusual first; AWS itself is none.
     fn candidates(&self) -> Vec<usize> {
         let can = |at: &usize| {
@@ -85,7 +90,8 @@ impl Scene<'_> {
 
     /// Keys whose maker would join a candidate to another story.
     pub fn keys(&self) -> BTreeSet<String> {
-        let units = self.candidates().into_iter().flat_map(|at| &self.scores[at].best.cells);
+        let actors = self.candidates().into_iter().filter(|at| !self.is_bucket(*at));
+        let units = actors.flat_map(|at| &self.scores[at].best.cells);
         let keys = units.map(|at| self.names.text(self.cells[*at].key));
         keys.filter(|key| !key.is_empty()).map(str::to_owned).collect()
     }
@@ -110,8 +116,10 @@ impl Scene<'_> {
         stories
     }
 
-    fn story(&self, members: Vec<usize>) -> Story {
+    /// Who read is told before what was read.
+    fn story(&self, mut members: Vec<usize>) -> Story {
         let bits: Vec<f64> = members.iter().map(|at| self.bits(*at)).collect();
+        members.sort_by_key(|at| self.is_bucket(*at));
         Story { score: together(&bits), members }
     }
 
@@ -145,7 +153,10 @@ impl Scene<'_> {
     /// The cells that carry a story, with their weight in thousandths of a bit.
     pub fn evidence(&self, story: &Story) -> BTreeMap<usize, i64> {
         let least = self.bits(story.members[0]) * MEMBER_SHARE;
-        let members = story.members.iter().filter(|at| self.bits(**at) >= least);
+        let root = story.members[0];
+        // of a bucket that is not the story itself, what its readers in the story did is told
+        let tells = |at: &&usize| self.bits(**at) >= least && (**at == root || !self.is_bucket(**at));
+        let members = story.members.iter().filter(tells);
         let mut weights: BTreeMap<usize, i64> = BTreeMap::new();
         for unit in members.map(|at| &self.scores[*at].best) {
             for (at, bits) in self.carriers(unit) {
@@ -219,12 +230,20 @@ type Crowds = Map<Name, BTreeSet<Name>>;
 struct Links {
     profile: Name,
     addresses: BTreeSet<Name>,
+    /// Those who made its credentials; of a bucket, those who read most from it.
     makers: BTreeSet<Name>,
 }
 
 impl Links {
     fn of(scene: &Scene<'_>, at: usize, makers: &Makers, crowds: &Crowds) -> Self {
         let (memory, names, score) = (scene.memory, scene.names, &scene.scores[at]);
+        if scene.is_bucket(at) {
+            return Self {
+                profile: score.profile,
+                addresses: BTreeSet::new(),
+                makers: main_readers(scene, &score.best),
+            };
+        }
         let unit = || score.best.cells.iter().map(|at| &scene.cells[*at]);
         let public = |cell: &&Cell| names.text(cell.address).parse::<std::net::IpAddr>().is_ok();
         // where nothing is known yet, everything is rare
@@ -245,14 +264,47 @@ impl Links {
     }
 }
 
+/// How much more than on its days each reader read from a bucket: objects and mebibytes.
+fn excess(scene: &Scene<'_>, unit: &Scored) -> BTreeMap<Name, [f64; 2]> {
+    let mut by_reader: BTreeMap<Name, Amount> = BTreeMap::new();
+    for cell in unit.cells.iter().map(|at| &scene.cells[*at]) {
+        by_reader.entry(cell.profile).or_default().add(cell.calls, cell.bytes);
+    }
+    let beyond = |(reader, amount): (Name, Amount)| {
+        let (usual, days) = (scene.memory.reads(reader, unit.profile), scene.memory.days_of(reader));
+        let objects = amount.objects as f64 - usual.objects.mean(days);
+        let mebibytes = amount.mebibytes() - usual.mebibytes.mean(days);
+        (reader, [objects.max(0.0), mebibytes.max(0.0)])
+    };
+    by_reader.into_iter().map(beyond).collect()
+}
+
+/// Who read at least half of the objects or of the bytes that were more than usual.
+fn main_readers(scene: &Scene<'_>, unit: &Scored) -> BTreeSet<Name> {
+    let excess = excess(scene, unit);
+    let all = [0, 1].map(|side: usize| excess.values().map(|beyond| beyond[side]).sum::<f64>());
+    let is_main = |beyond: &[f64; 2]| (0..2).any(|side| all[side] > 0.0 && 2.0 * beyond[side] >= all[side]);
+    excess.into_iter().filter(|(_, beyond)| is_main(beyond)).map(|(reader, _)| reader).collect()
+}
+
+/// The hour of the day with the busiest ten minutes; the first of equals.
+fn busiest_hour<'c>(cells: impl Iterator<Item = &'c Cell>) -> Option<u32> {
+    let slots = slots(cells);
+    let most = |hour: &usize| slots[*hour].iter().copied().max();
+    (0..slots.len()).rev().max_by_key(most).map(|hour| hour as u32)
+}
+
 impl Scene<'_> {
     /// The cells of a unit that carry its score, with bits.
     fn carriers(&self, unit: &Scored) -> Vec<(usize, f64)> {
         let cells = self.cells;
+        if ActorKind::of(self.names.text(unit.profile)) == ActorKind::Bucket {
+            return self.more_than_usual(unit);
+        }
         let mut found: Vec<(usize, f64)> = unit
             .facts
             .iter()
-            .filter(|fact| fact.bits > EVIDENCE && !fact.signal.is_context())
+            .filter(|fact| fact.bits > EVIDENCE && !fact.signal.is_context() && fact.signal != Signal::BucketReads)
             .map(|fact| (fact.cell, fact.bits))
             .collect();
         found.extend(self.bulk(unit));
@@ -274,15 +326,29 @@ impl Scene<'_> {
         }
     }
 
-    /// The cells behind unusual counts: the API with the most calls, what was denied, the objects read.
+    /// The cells of a bucket's readers, those of whoever read the most beyond its own days first.
+    fn more_than_usual(&self, unit: &Scored) -> Vec<(usize, f64)> {
+        let excess = excess(self, unit);
+        let most = [0, 1].map(|side: usize| excess.values().map(|beyond| beyond[side]).fold(1e-9, f64::max));
+        let share = |beyond: &[f64; 2]| (beyond[0] / most[0]).max(beyond[1] / most[1]);
+        let weight = |at: &usize| (*at, unit.score * excess.get(&self.cells[*at].profile).map_or(0.0, share));
+        unit.cells.iter().map(weight).filter(|(_, bits)| *bits > 0.0).collect()
+    }
+
+    /// The cells behind unusual counts: the API with the most calls, what was denied, what was read, and from which bucket.
     fn bulk(&self, unit: &Scored) -> Vec<(usize, f64)> {
         let mut calls: BTreeMap<Name, i64> = BTreeMap::new();
         unit.cells.iter().for_each(|at| *calls.entry(self.cells[*at].api).or_default() += self.cells[*at].calls);
         let busiest = calls.iter().max_by_key(|(api, calls)| (**calls, self.names.text(**api))).map(|(api, _)| *api);
+        let busiest_hour = busiest_hour(unit.cells.iter().map(|at| &self.cells[*at]));
+        let from = unit.facts.iter().filter(|fact| fact.signal == Signal::BucketReads && fact.bits > EVIDENCE);
+        let unusual: BTreeSet<Name> = from.map(|fact| fact.value).collect();
         let carries = |signal: Signal, cell: &Cell| match signal {
             Signal::Calls => Some(cell.api) == busiest,
-            Signal::Denied => matches!(self.names.text(cell.outcome), "denied" | "auth_failed"),
-            Signal::Objects => self.names.text(cell.api) == "s3:GetObject",
+            Signal::BusiestHour | Signal::BusiestMinutes => busiest_hour == Some(hour_of(cell.first).0),
+            Signal::Denied | Signal::WeekDenied => matches!(self.names.text(cell.outcome), "denied" | "auth_failed"),
+            Signal::Objects | Signal::Bytes | Signal::WeekObjects | Signal::WeekBytes => cell.reads.is_some(),
+            Signal::BucketReads => cell.reads.is_some_and(|bucket| unusual.contains(&bucket)),
             _ => false,
         };
         let told = unit.signals.iter().filter(|measured| measured.credit > EVIDENCE);

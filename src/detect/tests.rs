@@ -30,6 +30,8 @@ struct Event {
     address: String,
     agent: &'static str,
     outcome: &'static str,
+    /// Bucket and bytes of a read.
+    read: Option<(&'static str, i64)>,
 }
 
 fn start() -> DateTime<Utc> {
@@ -55,6 +57,7 @@ fn call(actor: &str, time: DateTime<Utc>, source: &'static str, name: &'static s
         address: "198.51.100.7".to_owned(),
         agent: "aws-cli/2.1 Linux/6",
         outcome: "success",
+        read: None,
     }
 }
 
@@ -121,6 +124,14 @@ fn column(events: &[Event], name: &str, data_type: &DataType) -> ArrayRef {
         "sourceipaddress" => texts(&|event| Some(event.address.clone())),
         "useragent" => texts(&|event| Some(event.agent.to_owned())),
         "outcome" => texts(&|event| Some(event.outcome.to_owned())),
+        "eventcategory" => texts(&|event| Some(if event.read.is_some() { "Data" } else { "Management" }.to_owned())),
+        "requestparameters" => texts(&|event| {
+            let (bucket, _) = event.read?;
+            Some(format!(r#"{{"bucketName":"{bucket}","key":"{}"}}"#, event.time.timestamp_micros()))
+        }),
+        "additionaleventdata" => texts(&|event| {
+            event.read.map(|(_, bytes)| format!(r#"{{"bytesTransferredIn":0,"bytesTransferredOut":{bytes}}}"#))
+        }),
         "awsregion" => texts(&|_| Some("us-east-1".to_owned())),
         "recipientaccountid" => texts(&|_| Some(ACCOUNT.to_owned())),
         "useridentity" => identity(events, data_type),
@@ -172,6 +183,13 @@ impl World {
         let mut options = DetectOptions::new(query_options(threads));
         (options.from, options.to) = (Some(at(day, 0)), Some(at(day + 1, 0)));
         detect(&self.lake, &options, at(day + 1, 10)).await
+    }
+
+    /// The findings of a day from a score on.
+    async fn all_from(&self, day: u64, score: f64) -> Vec<Finding> {
+        let mut options = DetectOptions::new(query_options(2));
+        (options.from, options.to, options.bar) = (Some(at(day, 0)), Some(at(day + 1, 0)), Bar::Score(score));
+        find(&self.lake, &options, at(day + 1, 1)).await.unwrap().findings
     }
 
     async fn ids(&self, sql: &str) -> Vec<String> {
@@ -311,8 +329,109 @@ async fn a_burst_of_usual_calls_is_found_by_volume() {
     (options.from, options.to, options.bar) = (Some(at(15, 0)), Some(at(16, 0)), Bar::Score(1.0));
     let report = detect(&world.lake, &options, at(16, 1)).await.unwrap();
     assert_eq!(report.findings[0].actor, user(5));
-    assert_eq!(report.findings[0].factors[0].feature, "calls");
+    let volume: Vec<&str> = report.findings[0].factors.iter().map(|factor| &*factor.feature).collect();
+    assert!(volume[0] == "calls_in_ten_minutes" && volume.contains(&"calls"), "{volume:?}");
     assert_eq!(report.findings[0].apis[0].api, "ListBuckets");
+}
+
+/// So many objects of 10 kB each that a user reads from a bucket on a day, within an hour.
+fn reads(number: usize, day: u64, bucket: &'static str, objects: i64) -> impl Iterator<Item = Event> {
+    let time = move |step| at(day, 560) + TimeDelta::milliseconds(step * 7000 + number as i64);
+    (0..objects).map(move |step| Event {
+        id: Some(format!("read-{number}-{bucket}-{day}-{step}")),
+        read: Some((bucket, 10_000)),
+        ..call(&user(number), time(step), "s3.amazonaws.com", "GetObject")
+    })
+}
+
+/// 20 users who read a few objects from one bucket on each day, and many from another.
+fn readers(days: std::ops::Range<u64>) -> Vec<Event> {
+    let of = |day: u64| {
+        let few = move |number: usize| 3 + (number as i64 + day as i64) % 4;
+        (0..20).flat_map(move |number| {
+            reads(number, day, "payroll", few(number)).chain(reads(number, day, "lake", 10 * few(number)))
+        })
+    };
+    [habit(days.clone()), days.flat_map(of).collect()].concat()
+}
+
+#[tokio::test]
+async fn who_reads_another_bucket_than_usual_is_found_though_the_number_of_objects_is_usual() {
+    let mut events = readers(0..15);
+    // on this day the user reads as much as ever, but from the bucket from which it takes a few
+    events.extend(habit(15..16));
+    events.extend((0..20).filter(|number| *number != 6).flat_map(|number| reads(number, 15, "lake", 45)));
+    events.extend(reads(6, 15, "payroll", 50));
+    let found = World::new(&events).await.all_from(15, 1.0).await.remove(0);
+    assert_eq!((found.actor.as_str(), found.finding_type.as_str()), (&*user(6), "Exfiltration:S3/AnomalousBehavior"));
+    assert_eq!(found.factors[0].feature, "reads_from_bucket");
+    assert!(found.factors[0].observed.starts_with("50 objects, 0.5 MiB, read from arn:aws:s3:::payroll"));
+    assert!(found.factors[0].interval.is_some_and(|interval| interval.high < 50.0));
+    assert!(found.event_ids.iter().all(|id| id.starts_with("read-6-payroll-15-")), "{:?}", found.event_ids);
+}
+
+#[tokio::test]
+async fn a_bucket_that_many_read_more_of_than_ever_is_found() {
+    let mut events = readers(0..15);
+    events.extend(habit(15..16));
+    // nobody's total is unusual: each takes from one bucket what it took from the other
+    events.extend((0..20).flat_map(|number| reads(number, 15, "payroll", 25).chain(reads(number, 15, "lake", 20))));
+    let world = World::new(&events).await;
+    let found = world.all_from(15, 4.0).await.remove(0);
+    assert_eq!(found.finding_type, "Exfiltration:S3/AnomalousBehavior");
+    assert!(found.title.starts_with("500 objects were read from bucket payroll"), "{}", found.title);
+    assert_eq!(found.factors[0].feature, "objects_read");
+    assert_eq!(found.factors[0].observed, "500 objects read from arn:aws:s3:::payroll");
+    let of_payroll = |id: &String| id.contains("-payroll-15-");
+    assert!(found.event_ids.len() == 200 && found.event_ids.iter().all(of_payroll), "{:?}", found.event_ids);
+    // the next day's reads are as many as the days before
+    world.add(&readers(16..17)).await;
+    assert_eq!(world.all_from(16, 4.0).await, []);
+}
+
+#[tokio::test]
+async fn reads_as_usual_are_no_finding() {
+    let report = World::new(&readers(0..16)).await.detect(15).await;
+    assert_eq!((report.findings, report.actor_days), (Vec::new(), 20));
+}
+
+/// 20 users who call 36 times on a day, one call every twenty minutes; the last one on `hasty` within six minutes.
+fn steady(days: std::ops::Range<u64>, hasty: Option<u64>) -> Vec<Event> {
+    let pace = move |number, day| if number == 19 && hasty == Some(day) { 10 } else { 1200 };
+    let calls = move |(day, number): (u64, usize)| {
+        (0..36).map(move |step| {
+            let time = at(day, 480 + number as i64) + TimeDelta::seconds(step * pace(number, day));
+            call(&user(number), time, "ec2.amazonaws.com", "DescribeInstances")
+        })
+    };
+    days.flat_map(|day| (0..20).map(move |number| (day, number))).flat_map(calls).collect()
+}
+
+#[tokio::test]
+async fn a_burst_within_a_day_of_usual_length_is_found() {
+    let found = World::new(&steady(0..16, Some(15))).await.all_from(15, 4.0).await;
+    assert_eq!(found.iter().map(|finding| &finding.actor).collect::<Vec<_>>(), [&user(19)]);
+    assert_eq!(found[0].factors[0].feature, "calls_in_ten_minutes");
+    assert!(found[0].factors[0].observed.starts_with("30 calls within ten minutes"), "{:?}", found[0].factors[0]);
+    assert_eq!(World::new(&steady(0..16, None)).await.all_from(15, 4.0).await, []);
+}
+
+#[tokio::test]
+async fn who_reads_a_little_more_on_each_day_of_a_week_is_found() {
+    // three times as many as ever is no surprise on one day; on each of seven days it is
+    let of = |day: u64, number: usize, slow: bool| {
+        let few = 3 + (number as i64 + day as i64) % 4;
+        reads(number, day, "payroll", if slow && number == 8 && day > 27 { 3 * few } else { few })
+    };
+    let days = |slow| {
+        let all = (0..36u64).flat_map(|day| (0..20).map(move |number| (day, number)));
+        [habit(0..36), all.flat_map(|(day, number)| of(day, number, slow)).collect()].concat()
+    };
+    let week = |found: &Finding| found.factors.iter().any(|factor| factor.feature == "objects_read_in_a_week");
+    let slow = World::new(&days(true)).await;
+    let found = slow.all_from(34, 4.0).await;
+    assert!(found.iter().any(|finding| finding.actor == user(8) && week(finding)), "{found:#?}");
+    assert!(!World::new(&days(false)).await.all_from(34, 4.0).await.iter().any(week));
 }
 
 #[tokio::test]

@@ -13,8 +13,9 @@ use super::feature::{ActorKind, Feature};
 use super::model::{Level, bits, trust};
 use super::names::{Name, Set};
 use super::prepared::KeyUse;
+use super::reads::{Amount, Sums};
 use super::regain;
-use super::score::{Day, Fact, Measured, Scored, round};
+use super::score::{Day, Fact, Measured, Scored, Weekly, round};
 use super::signal::Signal;
 
 /// Days of its surroundings' behaviour that an actor's own is pulled by.
@@ -53,6 +54,20 @@ const JOINT: f64 = 0.73;
 /// Days of an actor that say little about its amounts.
 const FEW_DAYS: f64 = 3.0;
 
+/// Objects and mebibytes that an actor reads on a day, before anything is known, and bits that any day has.
+const OBJECTS: Level = Level { mean: 1.0, dispersion: 2.0 };
+const MEBIBYTES: Level = Level { mean: 1.0, dispersion: 2.0 };
+const READS_FLOOR: f64 = 2.0;
+
+/// Calls in the busiest hour or minutes, before anything is known, and bits that are everyday work: it comes in bursts.
+const BURST: Level = Level { mean: 5.0, dispersion: 1.0 };
+const BURST_FLOOR: f64 = 8.0;
+
+/// What is added up over a week, and bits that any week has.
+const WEEKLY: [(Signal, Count); 3] =
+    [(Signal::WeekObjects, Count::Objects), (Signal::WeekBytes, Count::Bytes), (Signal::WeekDenied, Count::Denied)];
+const WEEK_FLOOR: f64 = 6.0;
+
 /// Bits of a shape from which it counts: one day in sixteen.
 const SHAPE_FLOOR: f64 = 4.0;
 
@@ -72,6 +87,10 @@ impl Scorer<'_> {
         let cells = || unit.iter().map(|at| (*at, &self.day.cells[*at]));
         let until = cells().map(|(_, cell)| cell.last).max().unwrap_or_default();
         let counts = self.day.counts(&unit);
+        if self.kind == ActorKind::Bucket {
+            let values = self.volumes(&counts).into_iter().collect();
+            return self.weigh(unit, values, Vec::new(), counts, until);
+        }
         let mut facts = self.context(cells(), until);
         let mut values: BTreeMap<Signal, f64> = BTreeMap::new();
         for fact in &facts {
@@ -85,10 +104,13 @@ impl Scorer<'_> {
         deeds.extend(regain::regained(self.day, &unit));
         values.extend(summed(&deeds));
         values.extend(self.volumes(&counts));
+        let reads = self.reads(&unit);
+        values.insert(Signal::BucketReads, reads.iter().map(|fact| fact.bits).fold(0.0, f64::max));
         facts.extend(deeds);
+        facts.extend(reads);
         let text = |fact: &Fact| self.day.names.text(fact.value);
         facts.sort_by(|a, b| b.bits.total_cmp(&a.bits).then_with(|| (a.feature, text(a)).cmp(&(b.feature, text(b)))));
-        self.weigh(unit, values, facts, counts)
+        self.weigh(unit, values, facts, counts, until)
     }
 
     /// Values that tell who calls from where, each where it is the most surprising.
@@ -226,24 +248,63 @@ impl Scorer<'_> {
         surprise.max(stranger * around * STRANGER_WEIGHT) - floor
     }
 
+    /// What the actor did within a week, up to the end of a unit that is a part of it, where that is beyond its weeks.
+    fn weeks(&self, counts: &DayCounts, until: DateTime<Utc>) -> Vec<Weekly> {
+        let day = self.day;
+        if WEEKLY.iter().all(|(_, count)| counts.get(*count) == 0) {
+            return Vec::new();
+        }
+        let cells = day.prepared.cells_of(self.profile).iter().copied();
+        let today = day.counts(&cells.filter(|at| day.cells[*at].last <= until).collect::<Vec<_>>());
+        let measure = |(signal, count): (Signal, Count)| {
+            let (sum, level) = day.memory.week(self.profile, count, day.date, today.amount(count))?;
+            Some(Weekly { signal, count, sum, level, bits: level.tail_bits(sum) - WEEK_FLOOR })
+        };
+        let asked = WEEKLY.into_iter().filter(|(_, count)| counts.get(*count) > 0);
+        asked.filter_map(measure).filter(|weekly| weekly.bits > 0.0).collect()
+    }
+
+    /// How much an amount says: of a newcomer nothing; in a new lake everybody is one.
+    fn seen(&self) -> f64 {
+        if self.days > 0.0 { 1.0 } else { 1.0 - self.day.memory.maturity() }
+    }
+
+    /// How far what the unit read from a bucket is beyond what the actor reads from it, objects or bytes.
+    fn reads(&self, unit: &[usize]) -> Vec<Fact> {
+        let fact = |(bucket, amount): (Name, Amount)| {
+            let usual = self.day.memory.reads(self.profile, bucket);
+            let beyond = |sums: Sums, prior: Level, number: f64| {
+                mixed_bits(sums.level(self.days, prior), prior.mean, number, self.days) - READS_FLOOR
+            };
+            let objects = beyond(usual.objects, OBJECTS, amount.objects as f64);
+            let bits = objects.max(beyond(usual.mebibytes, MEBIBYTES, amount.mebibytes())) * self.seen();
+            let cell = unit.iter().copied().find(|at| self.day.cells[*at].reads == Some(bucket)).unwrap_or_default();
+            Fact { signal: Signal::BucketReads, feature: Feature::Resource, value: bucket, cell, bits }
+        };
+        self.day.reads(unit).into_iter().map(fact).filter(|fact| fact.bits > 0.0).collect()
+    }
+
     /// How far the unit's counts are beyond the actor's days.
     fn volumes(&self, counts: &DayCounts) -> Vec<(Signal, f64)> {
-        let known = trust(self.days);
-        // of a newcomer, amounts say nothing; in a new lake everybody is one
-        let seen = if self.days > 0.0 { 1.0 } else { 1.0 - self.day.memory.maturity() };
+        let (known, seen) = (trust(self.days), self.seen());
         let usual = [
             (Signal::Calls, Count::Calls, Level { mean: 5.0, dispersion: 1.0 }, 3.0, known),
             (Signal::Apis, Count::Apis, Level { mean: 5.0, dispersion: 1.0 }, 3.0, known),
+            (Signal::BusiestHour, Count::BusiestHour, BURST, BURST_FLOOR, known),
+            (Signal::BusiestMinutes, Count::BusiestMinutes, BURST, BURST_FLOOR, known),
             (Signal::Denied, Count::Denied, Level { mean: 0.3, dispersion: 2.0 }, 1.0, seen),
             (Signal::Resources, Count::Resources, Level { mean: 1.0, dispersion: 1.5 }, 2.0, seen),
-            (Signal::Objects, Count::Objects, Level { mean: 1.0, dispersion: 2.0 }, 2.0, seen),
+            (Signal::Objects, Count::Objects, OBJECTS, READS_FLOOR, seen),
+            (Signal::Bytes, Count::Bytes, MEBIBYTES, READS_FLOOR, seen),
         ];
+        let of_buckets = |signal: Signal| matches!(signal, Signal::Objects | Signal::Bytes);
         let measure = |(signal, count, prior, floor, weight): (Signal, Count, Level, f64, f64)| {
-            let level = self.day.memory.level(self.profile, count, prior);
-            let number = counts.get(count) as f64;
+            let level = self.day.memory.level(self.profile, count, self.day.date, prior);
+            let number = counts.amount(count);
             (signal, (mixed_bits(level, prior.mean, number, self.days) - floor).max(0.0) * weight)
         };
-        usual.into_iter().map(measure).collect()
+        let asked = usual.into_iter().filter(|(signal, ..)| self.kind != ActorKind::Bucket || of_buckets(*signal));
+        asked.map(measure).collect()
     }
 
     fn counts(&self, signal: Signal) -> bool {
@@ -251,11 +312,22 @@ impl Scorer<'_> {
     }
 
     /// From values to probabilities to the score.
-    fn weigh(&self, cells: Vec<usize>, values: BTreeMap<Signal, f64>, facts: Vec<Fact>, counts: DayCounts) -> Scored {
+    fn weigh(
+        &self,
+        cells: Vec<usize>,
+        mut values: BTreeMap<Signal, f64>,
+        facts: Vec<Fact>,
+        counts: DayCounts,
+        until: DateTime<Utc>,
+    ) -> Scored {
+        let weeks = self.weeks(&counts, until);
+        values.extend(weeks.iter().map(|weekly| (weekly.signal, weekly.bits)));
         let measure = |(signal, value): (Signal, f64)| {
             let bits = self.day.memory.surprise(self.kind, self.profile, signal, value);
             let counted = if self.counts(signal) { (bits - SIGNAL_FLOOR).max(0.0) } else { 0.0 };
-            Measured { signal, value, bits, credit: signal.credit(counted) }
+            // of a bucket nothing else is measured
+            let credit = if self.kind == ActorKind::Bucket { counted } else { signal.credit(counted) };
+            Measured { signal, value, bits, credit }
         };
         let mut signals: Vec<Measured> = values.into_iter().filter(|(_, value)| *value > 0.0).map(measure).collect();
         let shape = (self.shape - SHAPE_FLOOR).max(0.0) * trust(self.days);
@@ -269,7 +341,8 @@ impl Scorer<'_> {
         let joint = JOINT * (context * deeds).sqrt();
         signals.sort_by(|a, b| b.credit.total_cmp(&a.credit).then_with(|| a.signal.cmp(&b.signal)));
         let score = round(context + deeds + joint);
-        Scored { profile: self.profile, cells, score, context, joint, signals, facts, counts }
+        let reads = self.day.reads(&cells);
+        Scored { profile: self.profile, cells, score, context, joint, signals, facts, counts, reads, weeks }
     }
 }
 

@@ -12,8 +12,10 @@ use chrono::{NaiveDate, SecondsFormat};
 use super::counts::Count;
 use super::evidence::Evidence;
 use super::explain::{Beside, Explainer, words};
+use super::feature::ActorKind;
 use super::names::Names;
 use super::playbook::next_steps;
+use super::reads::BUCKET;
 use super::rule::{self, Rule, RuleHit};
 use super::score::{ActorScore, Scored};
 use super::tactic::{Intent, Tactic, intent};
@@ -66,7 +68,10 @@ pub(super) fn finding(case: &Case<'_>, evidence: &[Evidence]) -> Option<Finding>
     let account_name = account_of(root, names, &account);
     Some(Finding {
         id: FindingId::derive(DETECTOR, names.text(root.profile), &case.explainer.date.to_string()),
-        title: title(&finding_type, &actor, &primary.api, &account),
+        title: match is_bucket(root, names) {
+            true => bucket_title(names.text(root.profile), root, &account),
+            false => title(&finding_type, &actor, &primary.api, &account),
+        },
         description: description(case, sequence.as_ref(), evidence),
         severity,
         severity_label: SeverityBand::of(severity),
@@ -123,7 +128,7 @@ fn beside(case: &Case<'_>) -> Vec<Beside> {
         reasons.push(Beside {
             name: "story".to_owned(),
             observed: format!("together with {}", names.join(", ")),
-            expected: "from one rare address, or with credentials that one made for the other".to_owned(),
+            expected: "from one rare address, with credentials that one made for the other, or from a bucket that one of them read most of".to_owned(),
             bits: (case.score - told).max(0.0),
         });
     }
@@ -263,12 +268,23 @@ fn title(finding_type: &str, actor: &str, api: &str, account: &str) -> String {
     }
 }
 
+fn is_bucket(root: &ActorScore, names: &Names) -> bool {
+    ActorKind::of(names.text(root.profile)) == ActorKind::Bucket
+}
+
+fn bucket_title(bucket: &str, root: &ActorScore, account: &str) -> String {
+    let name = bucket.trim_start_matches(BUCKET);
+    let objects = root.counts.get(Count::Objects);
+    format!("{objects} objects were read from bucket {name} in account {account}, more than on its days")
+}
+
 fn description(case: &Case<'_>, sequence: Option<&Sequence>, evidence: &[Evidence]) -> String {
     let root: &Scored = &case.members[0].best;
     let days = case.explainer.memory.days_of(root.profile);
     let failed = evidence.iter().filter(|event| event.outcome != "success").count();
+    let of = if is_bucket(case.members[0], case.explainer.names) { "bucket" } else { "actor" };
     let mut text = format!(
-        "{} events ({failed} of them failed) do not fit the {days} days known of this actor; together they are worth \
+        "{} events ({failed} of them failed) do not fit the {days} days known of this {of}; together they are worth \
          {:.1} bits.",
         evidence.len(),
         case.score

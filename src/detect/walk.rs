@@ -18,6 +18,7 @@ use super::names::{Name, Names};
 use super::past::{Kept, Past};
 use super::place::{Location, Locator, Places};
 use super::prepared::Prepared;
+use super::reads::{Amount, ReadRow};
 use super::score::{ActorScore, Day, ShapeOf};
 use super::sign_in::SignIn;
 use super::signal::Signal;
@@ -335,6 +336,7 @@ fn record(date: NaiveDate, day: &ScoredDay, stories: &[Story], names: &mut Names
         date,
         facts: facts(&day.events.cells, names),
         actors: day.scores.iter().map(actor).collect(),
+        reads: read_rows(&day.events.cells, names),
         stories: stories.iter().take(MOST_STORIES).map(|story| millibits(story.score)).collect(),
     }
 }
@@ -363,6 +365,26 @@ fn facts(cells: &[Cell], names: &mut Names) -> Vec<FactRow> {
     });
     rows.retain(|row| {
         let seen = most.entry((row.profile, row.feature)).or_default();
+        *seen += 1;
+        *seen <= MOST_VALUES
+    });
+    rows
+}
+
+/// What actors read from buckets, sorted by their texts; of each the buckets with the most objects.
+fn read_rows(cells: &[Cell], names: &Names) -> Vec<ReadRow> {
+    let mut amounts: BTreeMap<(Name, Name), Amount> = BTreeMap::new();
+    for cell in cells {
+        let Some(bucket) = cell.reads else { continue };
+        amounts.entry((cell.profile, bucket)).or_default().add(cell.calls, cell.bytes);
+    }
+    let row = |((profile, bucket), amount): ((Name, Name), Amount)| ReadRow { profile, bucket, amount };
+    let mut rows: Vec<ReadRow> = amounts.into_iter().map(row).collect();
+    let text = |name| names.text(name).to_owned();
+    rows.sort_by_cached_key(|row| (text(row.profile), std::cmp::Reverse(row.amount.objects), text(row.bucket)));
+    let mut most: BTreeMap<Name, usize> = BTreeMap::new();
+    rows.retain(|row| {
+        let seen = most.entry(row.profile).or_default();
         *seen += 1;
         *seen <= MOST_VALUES
     });

@@ -14,6 +14,8 @@ SELECT
   readonly,
   requestparameters,
   CASE WHEN eventname = 'ConsoleLogin' THEN additionaleventdata END AS additional,
+  CASE WHEN eventsource = 's3.amazonaws.com' AND eventname IN ('GetObject', 'SelectObjectContent') THEN additionaleventdata END
+    AS transferred,
   source_object,
   vpcendpointid,
   vpcendpointaccountid,
