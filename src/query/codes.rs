@@ -1,20 +1,17 @@
-//! Column chunks as they stand in a file: texts that repeat as the codes of their pages, instants as numbers.
+//! Texts that repeat as they stand in a file.
 //!
-//! Owns: a column chunk's dictionary and, page by page, each row's code: no text of a row is made.
+//! Owns: a column chunk's dictionary and, page by page, the codes of rows: no text of a row is made.
 //! Refuses: columns of lists, and chunks of texts of which not every page is codes: the general reader reads those.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use parquet::basic::{Encoding, LogicalType, TimeUnit, Type};
 use parquet::column::page::{Page, PageReader};
-use parquet::column::reader::ColumnReaderImpl;
-use parquet::data_type::Int64Type;
-use parquet::errors::{ParquetError, Result};
+use parquet::errors::Result;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
-use parquet::file::reader::{ChunkReader, Length};
-use parquet::file::serialized_reader::SerializedPageReader;
+
+use super::pages::Pages;
 
 /// The code of a row that has no value.
 pub(super) const NULL: u32 = u32::MAX;
@@ -38,31 +35,9 @@ fn find<'g>(group: &'g RowGroupMetaData, path: &[String]) -> Option<&'g ColumnCh
     (found.column_descr().max_rep_level() == 0).then_some(found)
 }
 
-/// Where a column chunk stands in its file.
-pub(super) fn place(column: &ColumnChunkMetaData) -> Range<u64> {
-    let (start, length) = column.byte_range();
-    start..start + length
-}
-
-/// The numbers of a chunk of instants, which stands at [`place`]; `None` where they are not as many as the rows.
-pub(super) fn instants(bytes: Bytes, column: &ColumnChunkMetaData, rows: usize) -> Result<Option<Vec<Option<i64>>>> {
-    let window = Window { bytes, start: place(column).start };
-    let pages = SerializedPageReader::new(Arc::new(window), column, rows, None)?;
-    let mut reader = ColumnReaderImpl::<Int64Type>::new(column.column_descr_ptr(), Box::new(pages));
-    let deepest = column.column_descr().max_def_level();
-    let (mut levels, mut values) = (Vec::new(), Vec::with_capacity(rows));
-    reader.read_records(rows, (deepest > 0).then_some(&mut levels), None, &mut values)?;
-    let mut next = values.into_iter();
-    let all: Vec<Option<i64>> = match deepest {
-        0 => next.map(Some).collect(),
-        _ => levels.iter().map(|level| if *level == deepest { next.next() } else { None }).collect(),
-    };
-    Ok((all.len() == rows).then_some(all))
-}
-
 /// A column chunk under way.
 pub(super) struct Codes {
-    pages: SerializedPageReader<Window>,
+    pages: Pages,
     dictionary: Bytes,
     entries: usize,
     deepest: u32,
@@ -72,10 +47,8 @@ pub(super) struct Codes {
 }
 
 impl Codes {
-    /// Opens the chunk of `bytes`, which stand at [`place`]; `None` where it does not begin with a dictionary.
-    pub(super) fn open(bytes: Bytes, column: &ColumnChunkMetaData, rows: usize) -> Result<Option<Self>> {
-        let window = Window { bytes, start: place(column).start };
-        let mut pages = SerializedPageReader::new(Arc::new(window), column, rows, None)?;
+    /// Opens a chunk of so many rows; `None` where it does not begin with a dictionary.
+    pub(super) fn open(mut pages: Pages, column: &ColumnChunkMetaData, rows: usize) -> Result<Option<Self>> {
         let Some(Page::DictionaryPage { buf, num_values, .. }) = pages.get_next_page()? else { return Ok(None) };
         let deepest = u32::try_from(column.column_descr().max_def_level()).unwrap_or_default();
         let (levels, codes) = (Vec::new(), Vec::new());
@@ -96,15 +69,27 @@ impl Codes {
         (entries.len() == self.entries).then_some((&self.dictionary, entries))
     }
 
-    /// The codes of all rows, appended page by page; `None` where a page has none, or they are not as many as the rows.
-    pub(super) fn read(mut self) -> Result<Option<Vec<u32>>> {
-        let mut all = Vec::with_capacity(self.rows);
-        while let Some(page) = self.pages.get_next_page()? {
-            if self.page(&page, &mut all).is_none() {
-                return Ok(None);
+    /// The codes of some rows, ranges of which are in order; `None` where a page has none, or all pages together not as many as
+    /// there are rows. Pages without any of the rows are passed over.
+    pub(super) fn read(&mut self, rows: &[Range<usize>]) -> Result<Option<Vec<u32>>> {
+        let mut all = Vec::with_capacity(rows.iter().map(Range::len).sum());
+        let (mut codes, mut start) = (Vec::new(), 0);
+        while let Some(page) = self.pages.peek_next_page()? {
+            let end = start + page.num_rows.or(page.num_levels).unwrap_or_default();
+            let mut wanted = within(rows, start..end).peekable();
+            if wanted.peek().is_none() {
+                self.pages.skip_next_page()?;
+            } else {
+                codes.clear();
+                let read = self.pages.get_next_page()?.and_then(|page| self.page(&page, &mut codes));
+                if read.is_none() || codes.len() != end - start {
+                    return Ok(None);
+                }
+                wanted.for_each(|rows| all.extend_from_slice(&codes[rows.start - start..rows.end - start]));
             }
+            start = end;
         }
-        Ok((all.len() == self.rows).then_some(all))
+        Ok((start == self.rows).then_some(all))
     }
 
     fn page(&mut self, page: &Page, all: &mut Vec<u32>) -> Option<()> {
@@ -135,33 +120,11 @@ impl Codes {
     }
 }
 
-/// A column chunk as if it were the file.
-struct Window {
-    bytes: Bytes,
-    start: u64,
-}
-
-impl Length for Window {
-    fn len(&self) -> u64 {
-        self.start + self.bytes.len() as u64
-    }
-}
-
-impl ChunkReader for Window {
-    type T = bytes::buf::Reader<Bytes>;
-
-    fn get_read(&self, start: u64) -> Result<Self::T> {
-        use bytes::Buf;
-        let length = usize::try_from(self.len().saturating_sub(start)).unwrap_or_default();
-        Ok(self.get_bytes(start, length)?.reader())
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
-        let outside = || ParquetError::General("a page lies outside of its column".to_owned());
-        let from = start.checked_sub(self.start).and_then(|from| usize::try_from(from).ok()).ok_or_else(outside)?;
-        let upto = from.checked_add(length).filter(|upto| *upto <= self.bytes.len()).ok_or_else(outside)?;
-        Ok(self.bytes.slice(from..upto))
-    }
+/// What ranges, which are in order, have of another one.
+pub(super) fn within(rows: &[Range<usize>], page: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let first = rows.partition_point(|rows| rows.end <= page.start);
+    let of_page = rows[first..].iter().take_while(move |rows| rows.start < page.end);
+    of_page.map(move |rows| rows.start.max(page.start)..rows.end.min(page.end))
 }
 
 /// A data page's definition levels and what follows them.

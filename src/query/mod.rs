@@ -5,6 +5,7 @@
 //! Invariant: a session sees exactly the snapshots it was made from; what is committed later is not in it.
 
 mod bounds;
+mod cells;
 mod codes;
 mod counting;
 pub mod dialect;
@@ -12,6 +13,8 @@ mod explain;
 mod expression;
 mod fault;
 mod first_step;
+#[cfg(test)]
+mod fixture;
 pub mod functions;
 mod gather;
 mod grouping;
@@ -20,6 +23,8 @@ mod nearest;
 mod ordered;
 mod origins;
 pub mod output;
+mod pages;
+mod picking;
 mod pieces;
 mod provider;
 mod row_group;
@@ -106,6 +111,7 @@ pub fn session_for(snapshots: &[TableSnapshot], options: &QueryOptions, access: 
         ))
         .with_physical_optimizer_rule(Arc::new(Replace::<counting::Counting>::default()))
         .with_physical_optimizer_rule(Arc::new(Replace::<grouping::Grouping>::default()))
+        .with_physical_optimizer_rule(Arc::new(picking::Pick))
         .with_default_features()
         // CREATE EXTERNAL TABLE is refused, and it could not work either.
         .with_table_factories(HashMap::new())

@@ -1,30 +1,41 @@
 //! What the codes of a row group tell: how many rows there are of each combination of texts.
 //!
-//! Owns: the question ([`Question`]), and its answer from column chunks ([`count`]). A condition on a text is asked once for each
-//! entry of a dictionary, not for each row; rows are told apart and counted by their codes.
-//! Refuses: conditions that need more than one column, and columns of anything but texts and instants.
+//! Owns: the question ([`Question`]), and its answer from column chunks. A condition on a text is asked, and a key made
+//! of a text, once for each entry of a dictionary, not for each row; rows are told apart and counted by their codes.
+//! Refuses: conditions and keys that need more than one column, and columns of anything but texts and instants.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringViewArray, StringViewBuilder, TimestampMicrosecondArray,
-    UInt32Array,
+    Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringViewArray, StringViewBuilder, UInt32Array,
 };
 use arrow::compute::{cast, take};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
-use datafusion::common::{Result as DfResult, ScalarValue};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result as DfResult, ScalarValue, internal_err};
 use datafusion::datasource::physical_plan::{FileScanConfig, FileSource, ParquetSource};
+use datafusion::logical_expr::EmitTo;
 use datafusion::physical_expr::expressions::{Column, DynamicFilterTracking, Literal};
+use datafusion::physical_expr::projection::ProjectionExpr;
 use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr, split_conjunction};
+use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::aggregates::group_values::new_group_values;
+use datafusion::physical_plan::aggregates::order::GroupOrdering;
+use datafusion::physical_plan::projection::ProjectionExec;
 use foldhash::fast::RandomState;
 use parquet::errors::Result;
-use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
+use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, RowGroupMetaData};
 
+use super::cells;
 use super::codes::{self, Codes, NULL};
+use super::pages::{self, Pages, Window};
+use super::pieces::{Piece, Task};
 use crate::schema::{is_unique, timestamp};
 
 /// Combinations of codes up to which each has its own place in a table (of a megabyte); beyond it they are hashed.
@@ -36,42 +47,64 @@ type Path = Vec<String>;
 /// What is asked of each row group.
 #[derive(Debug)]
 pub(super) struct Question {
-    pub(super) columns: Vec<Path>,
-    /// What rows are grouped by, as places in `columns`.
-    by: Vec<usize>,
+    columns: Vec<Path>,
+    /// What rows are grouped by.
+    by: Vec<Key>,
     /// What must be true of a column, itself the only one (`0`) of the expression's schema.
     conditions: Vec<(usize, Arc<dyn PhysicalExpr>)>,
+}
+
+/// A column (its place among the question's) or what an expression makes of it, itself the only one of its schema.
+#[derive(Debug)]
+struct Key {
+    column: usize,
+    expr: Option<Arc<dyn PhysicalExpr>>,
 }
 
 impl Question {
     /// What an aggregation over files asks, where codes can answer it.
     pub(super) fn of(aggregate: &AggregateExec, scan: &FileScanConfig, source: &ParquetSource) -> Option<Self> {
         let mut question = Self { columns: Vec::new(), by: Vec::new(), conditions: Vec::new() };
-        let projected = source.projection()?.as_ref();
+        let over_files = aggregate.input().downcast_ref::<ProjectionExec>().map(ProjectionExec::expr);
         for (expr, _) in aggregate.group_expr().expr() {
-            let column = expr.downcast_ref::<Column>()?;
-            let path = path(&projected.get(column.index())?.expr)?;
-            let column = question.column(path)?;
-            question.by.push(column);
+            let expr = over_files.map_or_else(|| Some(Arc::clone(expr)), |projected| unprojected(expr, projected))?;
+            question.key(&unprojected(&expr, source.projection()?.as_ref())?, scan)?;
         }
         for condition in source.filter().as_ref().map(split_conjunction).unwrap_or_default() {
-            question.condition(condition, scan)?;
+            let (column, condition) = question.alone(condition, scan)?;
+            question.conditions.push((column, condition));
         }
         Some(question)
     }
 
-    fn condition(&mut self, condition: &Arc<dyn PhysicalExpr>, scan: &FileScanConfig) -> Option<()> {
-        let columns = collect_columns(condition);
+    /// Takes a column of texts, or an expression of one column, to group by.
+    fn key(&mut self, expr: &Arc<dyn PhysicalExpr>, scan: &FileScanConfig) -> Option<()> {
+        let key = match path(expr) {
+            Some(path) => {
+                let is_text = matches!(expr.data_type(scan.file_schema()), Ok(DataType::Utf8View | DataType::Utf8));
+                Key { column: is_text.then(|| self.column(path)).flatten()?, expr: None }
+            }
+            None => {
+                let (column, expr) = self.alone(expr, scan)?;
+                Key { column, expr: Some(expr) }
+            }
+        };
+        self.by.push(key);
+        Some(())
+    }
+
+    /// The only column that an expression needs, and the expression over it alone.
+    fn alone(&mut self, expr: &Arc<dyn PhysicalExpr>, scan: &FileScanConfig) -> Option<(usize, Arc<dyn PhysicalExpr>)> {
+        let columns = collect_columns(expr);
         let [column] = columns.iter().collect::<Vec<_>>()[..] else { return None };
         let field = scan.file_schema().field_with_name(column.name()).ok()?;
         let is_readable = *field.data_type() == DataType::Utf8View || *field.data_type() == timestamp();
-        if !is_readable || DynamicFilterTracking::classify(condition).contains_dynamic_filter() {
+        // what differs from row to row cannot be asked once for all rows of an entry
+        if !is_readable || is_volatile(expr) || DynamicFilterTracking::classify(expr).contains_dynamic_filter() {
             return None;
         }
-        let alone = reassign_expr_columns(Arc::clone(condition), &Schema::new(vec![field.clone()])).ok()?;
-        let column = self.column(vec![column.name().to_owned()])?;
-        self.conditions.push((column, alone));
-        Some(())
+        let alone = reassign_expr_columns(Arc::clone(expr), &Schema::new(vec![field.clone()])).ok()?;
+        Some((self.column(vec![column.name().to_owned()])?, alone))
     }
 
     fn column(&mut self, path: Path) -> Option<usize> {
@@ -86,8 +119,20 @@ impl Question {
     }
 }
 
+/// An expression over what another one projects, as one over what that one reads.
+fn unprojected(expr: &Arc<dyn PhysicalExpr>, projected: &[ProjectionExpr]) -> Option<Arc<dyn PhysicalExpr>> {
+    let of = |expr: Arc<dyn PhysicalExpr>| match expr.downcast_ref::<Column>() {
+        Some(column) => match projected.get(column.index()) {
+            Some(projected) => Ok(Transformed::new(Arc::clone(&projected.expr), true, TreeNodeRecursion::Jump)),
+            None => internal_err!("{column} is not projected"),
+        },
+        None => Ok(Transformed::no(expr)),
+    };
+    Arc::clone(expr).transform_down(of).data().ok()
+}
+
 /// The path of a column or of a struct's member.
-fn path(expr: &Arc<dyn PhysicalExpr>) -> Option<Path> {
+pub(super) fn path(expr: &Arc<dyn PhysicalExpr>) -> Option<Path> {
     if let Some(column) = expr.downcast_ref::<Column>() {
         return Some(vec![column.name().to_owned()]);
     }
@@ -101,39 +146,41 @@ fn path(expr: &Arc<dyn PhysicalExpr>) -> Option<Path> {
     Some(path)
 }
 
-/// Counts the rows of a row group, whose columns are `chunks` in the order of the question's; `None` where not all is codes.
-///
-/// # Errors
-/// Where a page cannot be read; the general reader tells what is wrong with it.
-pub(super) fn count(
-    question: &Question,
-    schema: &SchemaRef,
-    group: &RowGroupMetaData,
-    chunks: Vec<Bytes>,
-) -> Result<Option<(RecordBatch, usize)>> {
-    let rows = usize::try_from(group.num_rows()).unwrap_or_default();
-    let mut columns = Vec::with_capacity(chunks.len());
-    for (path, bytes) in question.columns.iter().zip(chunks) {
-        let Some(column) = Coded::read(group, path, bytes, rows)? else { return Ok(None) };
-        columns.push(column);
+impl Task for Question {
+    const PAGES: PageIndexPolicy = PageIndexPolicy::Skip;
+
+    fn places(&self, piece: &Piece) -> Option<Vec<Range<u64>>> {
+        self.columns.iter().map(|path| column(piece.group(), path).map(pages::place)).collect()
     }
-    // what cannot be evaluated here, the general reader will say why
-    let Ok(chosen) = chosen(question, &columns, rows) else { return Ok(None) };
-    let by: Vec<&Coded> = question.by.iter().map(|&place| &columns[place]).collect();
-    let combinations = Combinations::of(&by, chosen.as_deref(), rows);
-    let (mut examples, counts) = combinations.counted();
-    if let Some(chosen) = chosen {
-        examples.iter_mut().for_each(|row| *row = chosen[*row] as usize);
+
+    /// Counts the rows of each group, from the chunks of the columns.
+    fn answer(&self, piece: &Piece, chunks: Vec<Bytes>, schema: &SchemaRef) -> Result<Option<(RecordBatch, usize)>> {
+        let rows = piece.rows();
+        let mut columns = Vec::with_capacity(chunks.len());
+        for (path, bytes) in self.columns.iter().zip(chunks) {
+            let Some(column) = Coded::read(piece.group(), path, bytes, rows)? else { return Ok(None) };
+            columns.push(column);
+        }
+        // what cannot be evaluated here, the general reader will say why
+        let Ok(chosen) = chosen(self, &columns, rows) else { return Ok(None) };
+        let key = |key: &Key| key.of(&columns[key.column], chosen.as_deref());
+        let Ok(by) = self.by.iter().map(key).collect::<DfResult<Vec<_>>>() else { return Ok(None) };
+        let combinations = Combinations::of(&by, chosen.as_deref(), rows);
+        let (mut examples, counts) = combinations.counted();
+        if let Some(chosen) = chosen {
+            examples.iter_mut().for_each(|row| *row = chosen[*row] as usize);
+        }
+        Ok(groups(schema, &by, &examples, counts).ok().map(|groups| (groups, combinations.numbers.len())))
     }
-    Ok(groups(schema, &by, &examples, counts).ok().map(|groups| (groups, combinations.numbers.len())))
 }
 
 /// The column of a row group that can be read here.
-pub(super) fn column<'g>(group: &'g RowGroupMetaData, path: &[String]) -> Option<&'g ColumnChunkMetaData> {
+fn column<'g>(group: &'g RowGroupMetaData, path: &[String]) -> Option<&'g ColumnChunkMetaData> {
     codes::column(group, path).or_else(|| codes::column_of_instants(group, path))
 }
 
 /// A column of a row group.
+#[derive(Clone)]
 struct Coded {
     /// The entries of its dictionary, and NULL as one more behind them; of instants every row's.
     values: ArrayRef,
@@ -144,20 +191,63 @@ struct Coded {
 impl Coded {
     fn read(group: &RowGroupMetaData, path: &[String], bytes: Bytes, rows: usize) -> Result<Option<Self>> {
         if let Some(column) = codes::column_of_instants(group, path) {
-            let values = codes::instants(bytes, column, rows)?;
-            let values = values.map(|values| TimestampMicrosecondArray::from(values).with_timezone("UTC"));
+            let pages = Pages::new(Window::whole(column, bytes), column, rows, None)?;
+            let values = cells::instants(pages, column, std::slice::from_ref(&(0..rows)))?;
             return Ok(values.map(|values| Self { values: Arc::new(values), codes: (0..rows as u32).collect() }));
         }
         let Some(column) = codes::column(group, path) else { return Ok(None) };
-        let Some(chunk) = Codes::open(bytes, column, rows)? else { return Ok(None) };
+        let pages = Pages::new(Window::whole(column, bytes), column, rows, None)?;
+        let Some(mut chunk) = Codes::open(pages, column, rows)? else { return Ok(None) };
         let Some(values) = values(&chunk) else { return Ok(None) };
         let null = values.len() as u32 - 1;
-        let codes = chunk.read()?.map(|mut codes| {
+        let codes = chunk.read(std::slice::from_ref(&(0..rows)))?.map(|mut codes| {
             codes.iter_mut().filter(|code| **code == NULL).for_each(|code| *code = null);
             codes
         });
         Ok(codes.map(|codes| Self { values: Arc::new(values), codes }))
     }
+}
+
+impl Coded {
+    /// The entries that some rows have; `None` for all rows, which have them all.
+    fn used(&self, chosen: Option<&[u32]>) -> Option<UInt32Array> {
+        let mut is_used = vec![false; self.values.len()];
+        chosen?.iter().for_each(|row| is_used[self.codes[*row as usize] as usize] = true);
+        Some((0..).zip(is_used).filter_map(|(entry, is_used)| is_used.then_some(entry)).collect())
+    }
+}
+
+impl Key {
+    /// What the rows (or those that are chosen) are grouped by.
+    fn of<'c>(&self, column: &'c Coded, chosen: Option<&[u32]>) -> DfResult<Cow<'c, Coded>> {
+        let Some(expr) = &self.expr else { return Ok(Cow::Borrowed(column)) };
+        let used = column.used(chosen);
+        let values = match &used {
+            Some(used) => take(&column.values, used, None)?,
+            None => Arc::clone(&column.values),
+        };
+        let (values, places) = distinct(&evaluated(expr, &values)?)?;
+        let place_of = match used {
+            None => places,
+            Some(used) => {
+                let mut place_of = vec![0; column.values.len()];
+                used.values().iter().zip(places).for_each(|(entry, place)| place_of[*entry as usize] = place);
+                place_of
+            }
+        };
+        let codes = column.codes.iter().map(|code| place_of[*code as usize]).collect();
+        Ok(Cow::Owned(Coded { values, codes }))
+    }
+}
+
+/// The values that there are, each once, and the place among them of every value.
+fn distinct(values: &ArrayRef) -> DfResult<(ArrayRef, Vec<u32>)> {
+    let schema = Schema::new(vec![Field::new("", values.data_type().clone(), true)]);
+    let mut known = new_group_values(Arc::new(schema), &GroupOrdering::None)?;
+    let mut places = Vec::with_capacity(values.len());
+    known.intern(&[Arc::clone(values)], &mut places)?;
+    let distinct = known.emit(EmitTo::All)?.swap_remove(0);
+    Ok((distinct, places.into_iter().map(|place| place as u32).collect()))
 }
 
 /// The entries of a dictionary, which are not copied, and NULL; `None` where one is no text.
@@ -189,9 +279,13 @@ fn chosen(question: &Question, columns: &[Coded], rows: usize) -> DfResult<Optio
 
 /// Of which values a condition is true.
 fn holds(condition: &Arc<dyn PhysicalExpr>, values: &ArrayRef) -> DfResult<Vec<bool>> {
+    Ok(evaluated(condition, values)?.as_boolean().iter().map(|holds| holds == Some(true)).collect())
+}
+
+/// What an expression makes of the values of its only column.
+fn evaluated(expr: &Arc<dyn PhysicalExpr>, values: &ArrayRef) -> DfResult<ArrayRef> {
     let batch = RecordBatch::try_from_iter_with_nullable([("", Arc::clone(values), true)])?;
-    let holds = condition.evaluate(&batch)?.into_array(values.len())?;
-    Ok(holds.as_boolean().iter().map(|holds| holds == Some(true)).collect())
+    expr.evaluate(&batch)?.into_array(values.len())
 }
 
 /// The combination of codes of each row, as a number.
@@ -202,7 +296,7 @@ struct Combinations {
 }
 
 impl Combinations {
-    fn of(by: &[&Coded], chosen: Option<&[u32]>, rows: usize) -> Self {
+    fn of(by: &[Cow<'_, Coded>], chosen: Option<&[u32]>, rows: usize) -> Self {
         let mut all = Self { numbers: vec![0; chosen.map_or(rows, <[u32]>::len)], end: 1 };
         for column in by {
             match chosen {
@@ -243,7 +337,7 @@ impl Combinations {
 }
 
 /// The groups as DataFusion's first step hands them on: their texts, and each count.
-fn groups(schema: &SchemaRef, by: &[&Coded], rows: &[usize], counts: Vec<i64>) -> DfResult<RecordBatch> {
+fn groups(schema: &SchemaRef, by: &[Cow<'_, Coded>], rows: &[usize], counts: Vec<i64>) -> DfResult<RecordBatch> {
     let counts: ArrayRef = Arc::new(Int64Array::from(counts));
     let mut columns = Vec::with_capacity(schema.fields().len());
     for (column, field) in by.iter().zip(schema.fields()) {

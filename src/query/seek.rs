@@ -27,6 +27,7 @@ use parquet::errors::Result;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 
 use super::codes::{self, Codes};
+use super::pages::{self, Pages, Window};
 
 /// Columns that are looked into: a struct's members, and texts of which a value is in few rows of many groups.
 const COLUMNS: [&str; 3] = ["useridentity", "actor", "sourceipaddress"];
@@ -196,7 +197,7 @@ async fn find(
     if values.is_empty() {
         return Ok(Some(Vec::new()));
     }
-    let bytes = store.get_range(location, codes::place(column)).await?;
+    let bytes = store.get_range(location, pages::place(column)).await?;
     let rows = usize::try_from(group.num_rows()).unwrap_or_default();
     let values = values.into_iter().map(str::as_bytes).collect();
     // what cannot be read, the general reader will say what is wrong with it
@@ -215,13 +216,14 @@ fn places(
     rows: usize,
     values: &HashSet<&[u8]>,
 ) -> Result<Option<Vec<Range<usize>>>> {
-    let Some(codes) = Codes::open(bytes, column, rows)? else { return Ok(None) };
+    let pages = Pages::new(Window::whole(column, bytes), column, rows, None)?;
+    let Some(mut codes) = Codes::open(pages, column, rows)? else { return Ok(None) };
     let Some((dictionary, entries)) = codes.dictionary() else { return Ok(None) };
     let wanted: Vec<bool> = entries.into_iter().map(|entry| values.contains(&dictionary[entry])).collect();
     if !wanted.contains(&true) {
         return Ok(Some(Vec::new()));
     }
-    let Some(codes) = codes.read()? else { return Ok(None) };
+    let Some(codes) = codes.read(std::slice::from_ref(&(0..rows)))? else { return Ok(None) };
     let mut found: Vec<Range<usize>> = Vec::new();
     let is_wanted = |code: &u32| wanted.get(*code as usize) == Some(&true);
     for (row, _) in codes.iter().enumerate().filter(|(_, code)| is_wanted(code)) {
@@ -297,7 +299,7 @@ mod tests {
     fn found(file: &Bytes, rows: usize, values: &[&str]) -> Option<Vec<usize>> {
         let metadata = ParquetMetaDataReader::new().parse_and_finish(file).unwrap();
         let column = metadata.row_group(0).column(0);
-        let place = codes::place(column);
+        let place = pages::place(column);
         let bytes = file.slice(place.start as usize..place.end as usize);
         let values = values.iter().map(|value| value.as_bytes()).collect();
         let places = places(bytes, column, rows, &values).unwrap();
