@@ -15,7 +15,7 @@ use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType as Physica
 use parquet::errors::Result;
 use parquet::file::metadata::ColumnChunkMetaData;
 
-use super::codes::{Codes, NULL};
+use super::codes::Codes;
 use super::pages::Pages;
 
 /// Whether a column of this type can be read here.
@@ -81,14 +81,10 @@ fn coded(
     }
     let Some(mut chunk) = Codes::open(pages, column, all)? else { return Ok(None) };
     let Some(codes) = chunk.read(rows)? else { return Ok(None) };
-    let Some((bytes, entries)) = chunk.dictionary() else { return Ok(None) };
+    let Some((bytes, found)) = chunk.find(&codes) else { return Ok(None) };
     let mut texts = StringViewBuilder::with_capacity(codes.len());
-    for code in codes {
-        match entries.get(code as usize).map(|entry| std::str::from_utf8(&bytes[entry.clone()])) {
-            Some(text) => texts.append_value(text?),
-            None if code == NULL => texts.append_null(),
-            None => return Ok(None),
-        }
+    for place in found {
+        texts.append_option(place.map(|place| std::str::from_utf8(&bytes[place])).transpose()?);
     }
     Ok(Some(texts.finish()))
 }

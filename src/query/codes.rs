@@ -59,65 +59,118 @@ impl Codes {
     pub(super) fn dictionary(&self) -> Option<(&Bytes, Vec<Range<usize>>)> {
         let mut next = 0;
         let entry = |_| {
-            let length = self.dictionary.get(next..)?.first_chunk::<4>()?;
-            let start = next + 4;
-            next = start.checked_add(u32::from_le_bytes(*length) as usize)?;
-            (next <= self.dictionary.len()).then_some(start..next)
+            let entry = entry(&self.dictionary, next)?;
+            next = entry.end;
+            Some(entry)
         };
         // a damaged page may claim any number of entries
         let entries = (0..self.entries.min(self.dictionary.len() / 4)).map(entry).collect::<Option<Vec<_>>>()?;
         (entries.len() == self.entries).then_some((&self.dictionary, entries))
     }
 
+    /// Where the texts of some codes stand in the bytes of the dictionary, `None` for NULL; `None` where it is damaged.
+    pub(super) fn find(&self, codes: &[u32]) -> Option<(&Bytes, Vec<Option<Range<usize>>>)> {
+        let mut order: Vec<usize> = (0..codes.len()).filter(|place| codes[*place] != NULL).collect();
+        order.sort_unstable_by_key(|place| codes[*place]);
+        let mut found = vec![None; codes.len()];
+        let (mut code, mut entry) = (0, entry(&self.dictionary, 0));
+        for place in order {
+            while code < codes[place] {
+                entry = self::entry(&self.dictionary, entry?.end);
+                code += 1;
+            }
+            found[place] = Some(entry.clone()?);
+        }
+        Some((&self.dictionary, found))
+    }
+
     /// The codes of some rows, ranges of which are in order; `None` where a page has none, or all pages together not as many as
     /// there are rows. Pages without any of the rows are passed over.
     pub(super) fn read(&mut self, rows: &[Range<usize>]) -> Result<Option<Vec<u32>>> {
         let mut all = Vec::with_capacity(rows.iter().map(Range::len).sum());
-        let (mut codes, mut start) = (Vec::new(), 0);
+        let mut start = 0;
         while let Some(page) = self.pages.peek_next_page()? {
             let end = start + page.num_rows.or(page.num_levels).unwrap_or_default();
-            let mut wanted = within(rows, start..end).peekable();
-            if wanted.peek().is_none() {
+            let of_page: Vec<_> = within(rows, start..end).map(|rows| rows.start - start..rows.end - start).collect();
+            if of_page.is_empty() {
                 self.pages.skip_next_page()?;
-            } else {
-                codes.clear();
-                let read = self.pages.get_next_page()?.and_then(|page| self.page(&page, &mut codes));
-                if read.is_none() || codes.len() != end - start {
-                    return Ok(None);
-                }
-                wanted.for_each(|rows| all.extend_from_slice(&codes[rows.start - start..rows.end - start]));
+            } else if self.pages.get_next_page()?.and_then(|page| self.page(&page, &of_page, &mut all)).is_none() {
+                return Ok(None);
             }
             start = end;
         }
         Ok((start == self.rows).then_some(all))
     }
 
-    fn page(&mut self, page: &Page, all: &mut Vec<u32>) -> Option<()> {
+    /// Appends the codes of some rows of a page.
+    fn page(&mut self, page: &Page, rows: &[Range<usize>], all: &mut Vec<u32>) -> Option<()> {
         if !matches!(page.encoding(), Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY) {
             return None;
         }
         let Parts { values, levels, codes } = parts(page, self.deepest)?;
-        self.levels.clear();
-        if self.deepest > 0 {
-            hybrid(levels, width(self.deepest), values, &mut self.levels)?;
+        let last = rows.last().map_or(0, |rows| rows.end);
+        (last <= values).then_some(())?;
+        match only_run(levels, width(self.deepest), values) {
+            _ if self.deepest == 0 => self.numbers(codes, rows, all),
+            Some(level) if level == self.deepest => self.numbers(codes, rows, all),
+            Some(_) => {
+                all.extend(std::iter::repeat_n(NULL, rows.iter().map(Range::len).sum()));
+                Some(())
+            }
+            None => self.sparse(levels, codes, rows, last, all),
         }
-        let absent = self.levels.iter().filter(|level| **level != self.deepest).count();
-        self.codes.clear();
-        match codes.split_first() {
-            Some((bits, packed)) => hybrid(packed, *bits, values - absent, &mut self.codes)?,
-            None => (absent == values).then_some(())?,
-        }
-        // a code of no entry would be told as NULL otherwise
-        self.codes.iter().all(|code| (*code as usize) < self.entries).then_some(())?;
-        if absent == 0 {
-            all.extend_from_slice(&self.codes);
-        } else {
-            let mut codes = self.codes.iter();
-            let code = |level: &u32| if *level == self.deepest { codes.next().copied() } else { None }.unwrap_or(NULL);
-            all.extend(self.levels.iter().map(code));
-        }
+    }
+
+    /// Appends the codes of rows of which some have none.
+    fn sparse(
+        &mut self,
+        levels: &[u8],
+        codes: &[u8],
+        rows: &[Range<usize>],
+        last: usize,
+        all: &mut Vec<u32>,
+    ) -> Option<()> {
+        let mut all_levels = std::mem::take(&mut self.levels);
+        all_levels.clear();
+        hybrid(levels, width(self.deepest), std::slice::from_ref(&(0..last)), &mut all_levels)?;
+        let is_there = |level: &&u32| **level == self.deepest;
+        let (mut read, mut before) = (0, 0);
+        let there: Vec<_> = rows
+            .iter()
+            .map(|rows| {
+                let start = before + all_levels[read..rows.start].iter().filter(is_there).count();
+                (read, before) = (rows.end, start + all_levels[rows.clone()].iter().filter(is_there).count());
+                start..before
+            })
+            .collect();
+        let mut numbers = std::mem::take(&mut self.codes);
+        numbers.clear();
+        self.numbers(codes, &there, &mut numbers)?;
+        let mut codes = numbers.iter();
+        let mut code = |level| if is_there(&level) { codes.next().copied() } else { None }.unwrap_or(NULL);
+        rows.iter().for_each(|rows| all.extend(all_levels[rows.clone()].iter().map(&mut code)));
+        (self.levels, self.codes) = (all_levels, numbers);
         Some(())
     }
+
+    /// Appends some of the codes of a page.
+    fn numbers(&self, codes: &[u8], wanted: &[Range<usize>], all: &mut Vec<u32>) -> Option<()> {
+        let before = all.len();
+        match codes.split_first() {
+            Some((bits, packed)) => hybrid(packed, *bits, wanted, all)?,
+            None => wanted.iter().all(Range::is_empty).then_some(())?,
+        }
+        // a code of no entry would be told as NULL otherwise
+        all[before..].iter().all(|code| (*code as usize) < self.entries).then_some(())
+    }
+}
+
+/// Where the text of an entry of a dictionary stands that begins at a place.
+fn entry(dictionary: &[u8], at: usize) -> Option<Range<usize>> {
+    let length = dictionary.get(at..)?.first_chunk::<4>()?;
+    let start = at + 4;
+    let end = start.checked_add(u32::from_le_bytes(*length) as usize)?;
+    (end <= dictionary.len()).then_some(start..end)
 }
 
 /// What ranges, which are in order, have of another one.
@@ -160,36 +213,53 @@ fn width(largest: u32) -> u8 {
     u8::try_from(u32::BITS - largest.leading_zeros()).unwrap_or(32)
 }
 
-/// Reads `count` numbers of Parquet's hybrid of run lengths and bit packing; `None` where there are not as many.
-fn hybrid(mut bytes: &[u8], width: u8, count: usize, out: &mut Vec<u32>) -> Option<()> {
+/// The number that the first `count` of a hybrid are, where one run has them all.
+fn only_run(mut bytes: &[u8], width: u8, count: usize) -> Option<u32> {
+    let header = varint(&mut bytes)?;
+    let is_all = header & 1 == 0 && usize::try_from(header >> 1).ok()? >= count;
+    is_all.then(|| repeated(bytes, width)).flatten().map(|(value, _)| value)
+}
+
+/// The number of a run, and what follows it.
+fn repeated(bytes: &[u8], width: u8) -> Option<(u32, &[u8])> {
+    let (value, rest) = bytes.split_at_checked(usize::from(width.div_ceil(8)))?;
+    let mut padded = [0; 4];
+    padded.get_mut(..value.len())?.copy_from_slice(value);
+    Some((u32::from_le_bytes(padded), rest))
+}
+
+/// Reads some numbers, ranges of which are in order, of Parquet's hybrid of run lengths and bit packing; `None` where it has not
+/// as many.
+fn hybrid(mut bytes: &[u8], width: u8, wanted: &[Range<usize>], out: &mut Vec<u32>) -> Option<()> {
     if width > 32 {
         return None;
     }
-    while out.len() < count {
+    let (end, mut start) = (wanted.last().map_or(0, |range| range.end), 0);
+    while start < end {
         let header = varint(&mut bytes)?;
+        let length = usize::try_from(header >> 1).ok()?;
+        (length > 0).then_some(())?;
         if header & 1 == 0 {
-            let (value, rest) = bytes.split_at_checked(usize::from(width.div_ceil(8)))?;
-            let mut padded = [0; 4];
-            padded[..value.len()].copy_from_slice(value);
-            let length = usize::try_from(header >> 1).ok()?.min(count - out.len());
-            out.extend(std::iter::repeat_n(u32::from_le_bytes(padded), length));
-            (length > 0).then_some(())?;
-            bytes = rest;
+            let (value, rest) = repeated(bytes, width)?;
+            let of_run = within(wanted, start..start.saturating_add(length));
+            of_run.for_each(|range| out.extend(std::iter::repeat_n(value, range.len())));
+            (start, bytes) = (start.saturating_add(length), rest);
         } else {
-            let groups = usize::try_from(header >> 1).ok()?;
-            let size = groups.checked_mul(usize::from(width))?.min(bytes.len());
+            let size = length.checked_mul(usize::from(width))?.min(bytes.len());
             let (packed, rest) = bytes.split_at(size);
-            let length = groups.checked_mul(8)?.min(count - out.len());
-            (length > 0 && packed.len() * 8 >= length * usize::from(width)).then_some(())?;
-            unpack(packed, width, length, out);
-            bytes = rest;
+            let next = start.checked_add(length.checked_mul(8)?)?;
+            for range in within(wanted, start..next) {
+                (packed.len() * 8 >= (range.end - start) * usize::from(width)).then_some(())?;
+                unpack(packed, width, range.start - start..range.end - start, out);
+            }
+            (start, bytes) = (next, rest);
         }
     }
     Some(())
 }
 
-/// Appends `count` numbers of `width` bits, the first in the lowest bits.
-fn unpack(packed: &[u8], width: u8, count: usize, out: &mut Vec<u32>) {
+/// Appends some of the numbers of `width` bits, the first in the lowest bits.
+fn unpack(packed: &[u8], width: u8, wanted: Range<usize>, out: &mut Vec<u32>) {
     let (width, mask) = (usize::from(width), (1_u64 << width) - 1);
     let word = |from: usize| match packed.get(from..from + 8) {
         Some(bytes) => u64::from_le_bytes(bytes.try_into().unwrap_or_default()),
@@ -201,7 +271,7 @@ fn unpack(packed: &[u8], width: u8, count: usize, out: &mut Vec<u32>) {
         }
     };
     // at most 32 bits behind at most 7 others: never more than a word
-    out.extend((0..count).map(|index| ((word(index * width / 8) >> (index * width % 8)) & mask) as u32));
+    out.extend(wanted.map(|index| ((word(index * width / 8) >> (index * width % 8)) & mask) as u32));
 }
 
 fn varint(bytes: &mut &[u8]) -> Option<u64> {
@@ -236,8 +306,9 @@ mod tests {
                 }
             }
             let mut out = Vec::new();
-            unpack(&packed, width, numbers.len(), &mut out);
-            assert_eq!(out, numbers, "{width}");
+            unpack(&packed, width, 0..numbers.len(), &mut out);
+            unpack(&packed, width, 5..7, &mut out);
+            assert_eq!(out, [&numbers[..], &numbers[5..7]].concat(), "{width}");
         }
     }
 
@@ -245,8 +316,15 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..60), width in any::<u8>(), count in 0_usize..200) {
             let mut out = Vec::new();
-            let read = hybrid(&bytes, width, count, &mut out);
-            prop_assert!(read.is_none() || out.len() == count);
+            let all = hybrid(&bytes, width, std::slice::from_ref(&(0..count)), &mut out);
+            prop_assert!(all.is_none() || out.len() == count);
+            let mut some = Vec::new();
+            let ranges = [0..count / 4, count / 3..count / 2, count / 2..count / 2];
+            let read = hybrid(&bytes, width, &ranges, &mut some);
+            if all.is_some() {
+                prop_assert!(read.is_some());
+                prop_assert_eq!(&some, &[&out[ranges[0].clone()], &out[ranges[1].clone()]].concat());
+            }
         }
     }
 }

@@ -35,7 +35,7 @@ use super::cells::{self, cells};
 use super::codes::within;
 use super::pages::{self, Pages, Window};
 use super::pieces::{self, Piece, Task};
-use super::row_group::path;
+use super::row_group::path_in_file;
 
 /// The rule that puts [`Picking`] in the place of scans of chosen rows.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ impl Columns {
     fn of(scan: &FileScanConfig, source: &ParquetSource) -> Option<Self> {
         let of_file = |column: &str| scan.file_schema().index_of(column).is_ok();
         let column = |expr: &Arc<dyn PhysicalExpr>| {
-            let path = path(expr).filter(|path| of_file(&path[0]))?;
+            let path = path_in_file(expr).filter(|path| of_file(&path[0]))?;
             let data_type = expr.data_type(source.table_schema().table_schema()).ok()?;
             cells::is_readable(&data_type).then_some((path, data_type))
         };

@@ -5,7 +5,7 @@
 //! Refuses: conditions and keys that need more than one column, and columns of anything but texts and instants.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use arrow::array::{
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result as DfResult, ScalarValue, internal_err};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{Result as DfResult, ScalarValue};
 use datafusion::datasource::physical_plan::{FileScanConfig, FileSource, ParquetSource};
 use datafusion::logical_expr::EmitTo;
 use datafusion::physical_expr::expressions::{Column, DynamicFilterTracking, Literal};
@@ -50,61 +50,83 @@ pub(super) struct Question {
     columns: Vec<Path>,
     /// What rows are grouped by.
     by: Vec<Key>,
-    /// What must be true of a column, itself the only one (`0`) of the expression's schema.
-    conditions: Vec<(usize, Arc<dyn PhysicalExpr>)>,
+    /// What must be true of a column.
+    conditions: Vec<(usize, Layer)>,
 }
 
-/// A column (its place among the question's) or what an expression makes of it, itself the only one of its schema.
+/// A column (its place among the question's), or what is made of it.
 #[derive(Debug)]
 struct Key {
     column: usize,
-    expr: Option<Arc<dyn PhysicalExpr>>,
+    /// Expressions over those of the layer before; over the column alone first, and one only at last. None: the column itself.
+    layers: Vec<Layer>,
 }
+
+/// Expressions over the same columns.
+type Layer = Vec<Arc<dyn PhysicalExpr>>;
 
 impl Question {
     /// What an aggregation over files asks, where codes can answer it.
     pub(super) fn of(aggregate: &AggregateExec, scan: &FileScanConfig, source: &ParquetSource) -> Option<Self> {
         let mut question = Self { columns: Vec::new(), by: Vec::new(), conditions: Vec::new() };
         let over_files = aggregate.input().downcast_ref::<ProjectionExec>().map(ProjectionExec::expr);
+        let projections: Vec<&[ProjectionExpr]> =
+            over_files.into_iter().chain([source.projection()?.as_ref()]).collect();
         for (expr, _) in aggregate.group_expr().expr() {
-            let expr = over_files.map_or_else(|| Some(Arc::clone(expr)), |projected| unprojected(expr, projected))?;
-            question.key(&unprojected(&expr, source.projection()?.as_ref())?, scan)?;
+            question.key(expr, &projections, scan)?;
         }
         for condition in source.filter().as_ref().map(split_conjunction).unwrap_or_default() {
-            let (column, condition) = question.alone(condition, scan)?;
-            question.conditions.push((column, condition));
+            let (column, layer) = question.alone(std::slice::from_ref(condition), scan)?;
+            question.conditions.push((column, layer));
         }
         Some(question)
     }
 
-    /// Takes a column of texts, or an expression of one column, to group by.
-    fn key(&mut self, expr: &Arc<dyn PhysicalExpr>, scan: &FileScanConfig) -> Option<()> {
-        let key = match path(expr) {
-            Some(path) => {
-                let is_text = matches!(expr.data_type(scan.file_schema()), Ok(DataType::Utf8View | DataType::Utf8));
-                Key { column: is_text.then(|| self.column(path)).flatten()?, expr: None }
+    /// Takes a column of texts, or an expression of one column, to group by. The last of the projections is over files, each of
+    /// the others over the next.
+    fn key(
+        &mut self,
+        expr: &Arc<dyn PhysicalExpr>,
+        projections: &[&[ProjectionExpr]],
+        scan: &FileScanConfig,
+    ) -> Option<()> {
+        let mut of_file = vec![Arc::clone(expr)];
+        let mut layers = Vec::new();
+        for projected in projections {
+            let (layer, below) = layer(&of_file, projected)?;
+            layers.push(layer);
+            of_file = below;
+        }
+        let key = match (&of_file[..], path(expr, projections)) {
+            ([of_file], Some(path)) => {
+                let is_text = matches!(of_file.data_type(scan.file_schema()), Ok(DataType::Utf8View | DataType::Utf8));
+                Key { column: is_text.then(|| self.column(path)).flatten()?, layers: Vec::new() }
             }
-            None => {
-                let (column, expr) = self.alone(expr, scan)?;
-                Key { column, expr: Some(expr) }
+            _ => {
+                let (column, layer) = self.alone(&of_file, scan)?;
+                layers.push(layer);
+                layers.reverse();
+                Key { column, layers }
             }
         };
         self.by.push(key);
         Some(())
     }
 
-    /// The only column that an expression needs, and the expression over it alone.
-    fn alone(&mut self, expr: &Arc<dyn PhysicalExpr>, scan: &FileScanConfig) -> Option<(usize, Arc<dyn PhysicalExpr>)> {
-        let columns = collect_columns(expr);
+    /// The only column that expressions need, and the expressions over it alone.
+    fn alone(&mut self, exprs: &[Arc<dyn PhysicalExpr>], scan: &FileScanConfig) -> Option<(usize, Layer)> {
+        let columns: HashSet<Column> = exprs.iter().flat_map(collect_columns).collect();
         let [column] = columns.iter().collect::<Vec<_>>()[..] else { return None };
         let field = scan.file_schema().field_with_name(column.name()).ok()?;
         let is_readable = *field.data_type() == DataType::Utf8View || *field.data_type() == timestamp();
+        let schema = Schema::new(vec![field.clone()]);
         // what differs from row to row cannot be asked once for all rows of an entry
-        if !is_readable || is_volatile(expr) || DynamicFilterTracking::classify(expr).contains_dynamic_filter() {
-            return None;
-        }
-        let alone = reassign_expr_columns(Arc::clone(expr), &Schema::new(vec![field.clone()])).ok()?;
-        Some((self.column(vec![column.name().to_owned()])?, alone))
+        let alone = |expr: &Arc<dyn PhysicalExpr>| {
+            let is_fixed = !is_volatile(expr) && !DynamicFilterTracking::classify(expr).contains_dynamic_filter();
+            is_fixed.then(|| reassign_expr_columns(Arc::clone(expr), &schema).ok()).flatten()
+        };
+        let layer = is_readable.then(|| exprs.iter().map(alone).collect::<Option<_>>()).flatten()?;
+        Some((self.column(vec![column.name().to_owned()])?, layer))
     }
 
     fn column(&mut self, path: Path) -> Option<usize> {
@@ -119,26 +141,41 @@ impl Question {
     }
 }
 
-/// An expression over what another one projects, as one over what that one reads.
-fn unprojected(expr: &Arc<dyn PhysicalExpr>, projected: &[ProjectionExpr]) -> Option<Arc<dyn PhysicalExpr>> {
-    let of = |expr: Arc<dyn PhysicalExpr>| match expr.downcast_ref::<Column>() {
-        Some(column) => match projected.get(column.index()) {
-            Some(projected) => Ok(Transformed::new(Arc::clone(&projected.expr), true, TreeNodeRecursion::Jump)),
-            None => internal_err!("{column} is not projected"),
-        },
-        None => Ok(Transformed::no(expr)),
+/// Expressions over what is projected, as a layer over as much of it as they need, which comes with it.
+fn layer(exprs: &[Arc<dyn PhysicalExpr>], projected: &[ProjectionExpr]) -> Option<(Layer, Layer)> {
+    let needed: BTreeSet<usize> = exprs.iter().flat_map(collect_columns).map(|column| column.index()).collect();
+    let place = |expr: Arc<dyn PhysicalExpr>| {
+        Ok(match expr.downcast_ref::<Column>() {
+            Some(column) => {
+                let place = needed.range(..column.index()).count();
+                Transformed::yes(Arc::new(Column::new(column.name(), place)) as Arc<dyn PhysicalExpr>)
+            }
+            None => Transformed::no(expr),
+        })
     };
-    Arc::clone(expr).transform_down(of).data().ok()
+    let over = |expr: &Arc<dyn PhysicalExpr>| {
+        (!is_volatile(expr)).then(|| Arc::clone(expr).transform_up(place).data().ok()).flatten()
+    };
+    let below = needed.iter().map(|index| Some(Arc::clone(&projected.get(*index)?.expr)));
+    Some((exprs.iter().map(over).collect::<Option<_>>()?, below.collect::<Option<_>>()?))
+}
+
+/// The path of a column or of a struct's member, through projections.
+fn path(expr: &Arc<dyn PhysicalExpr>, projections: &[&[ProjectionExpr]]) -> Option<Path> {
+    match projections.split_first() {
+        Some((projected, below)) => path(&projected.get(expr.downcast_ref::<Column>()?.index())?.expr, below),
+        None => path_in_file(expr),
+    }
 }
 
 /// The path of a column or of a struct's member.
-pub(super) fn path(expr: &Arc<dyn PhysicalExpr>) -> Option<Path> {
+pub(super) fn path_in_file(expr: &Arc<dyn PhysicalExpr>) -> Option<Path> {
     if let Some(column) = expr.downcast_ref::<Column>() {
         return Some(vec![column.name().to_owned()]);
     }
     let call = expr.downcast_ref::<ScalarFunctionExpr>().filter(|call| call.name() == "get_field")?;
     let (base, members) = call.args().split_first()?;
-    let mut path = path(base)?;
+    let mut path = path_in_file(base)?;
     for member in members {
         let ScalarValue::Utf8(Some(name)) = member.downcast_ref::<Literal>()?.value() else { return None };
         path.push(name.clone());
@@ -220,13 +257,16 @@ impl Coded {
 impl Key {
     /// What the rows (or those that are chosen) are grouped by.
     fn of<'c>(&self, column: &'c Coded, chosen: Option<&[u32]>) -> DfResult<Cow<'c, Coded>> {
-        let Some(expr) = &self.expr else { return Ok(Cow::Borrowed(column)) };
+        if self.layers.is_empty() {
+            return Ok(Cow::Borrowed(column));
+        }
         let used = column.used(chosen);
         let values = match &used {
             Some(used) => take(&column.values, used, None)?,
             None => Arc::clone(&column.values),
         };
-        let (values, places) = distinct(&evaluated(expr, &values)?)?;
+        let values = self.layers.iter().try_fold(vec![values], |below, layer| evaluated(layer, &below))?;
+        let (values, places) = distinct(&values[0])?;
         let place_of = match used {
             None => places,
             Some(used) => {
@@ -278,14 +318,15 @@ fn chosen(question: &Question, columns: &[Coded], rows: usize) -> DfResult<Optio
 }
 
 /// Of which values a condition is true.
-fn holds(condition: &Arc<dyn PhysicalExpr>, values: &ArrayRef) -> DfResult<Vec<bool>> {
-    Ok(evaluated(condition, values)?.as_boolean().iter().map(|holds| holds == Some(true)).collect())
+fn holds(condition: &Layer, values: &ArrayRef) -> DfResult<Vec<bool>> {
+    let holds = evaluated(condition, std::slice::from_ref(values))?;
+    Ok(holds[0].as_boolean().iter().map(|holds| holds == Some(true)).collect())
 }
 
-/// What an expression makes of the values of its only column.
-fn evaluated(expr: &Arc<dyn PhysicalExpr>, values: &ArrayRef) -> DfResult<ArrayRef> {
-    let batch = RecordBatch::try_from_iter_with_nullable([("", Arc::clone(values), true)])?;
-    expr.evaluate(&batch)?.into_array(values.len())
+/// What expressions make of their columns.
+fn evaluated(layer: &Layer, columns: &[ArrayRef]) -> DfResult<Vec<ArrayRef>> {
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.iter().map(|column| ("", Arc::clone(column), true)))?;
+    layer.iter().map(|expr| expr.evaluate(&batch)?.into_array(batch.num_rows())).collect()
 }
 
 /// The combination of codes of each row, as a number.
