@@ -51,8 +51,7 @@ impl Bounds {
     }
 }
 
-/// An instant of a dictionary, in microseconds since 1970.
-pub(super) fn instant(dictionary: &Dictionary, code: u32) -> i64 {
+fn instant(dictionary: &Dictionary, code: u32) -> i64 {
     i64::from_le_bytes(dictionary.get(code).try_into().expect("an instant has eight bytes"))
 }
 

@@ -20,15 +20,15 @@ pub fn varint(mut value: u64, out: &mut Vec<u8>) {
 }
 
 /// Appends as many values of `width` bits each, the first in the lowest bits.
-pub fn pack<N: Copy + Into<u64>>(values: &[N], width: u8, out: &mut Vec<u8>) {
-    let (mut bits, mut filled) = (0u128, 0);
+pub fn pack(values: &[u32], width: u8, out: &mut Vec<u8>) {
+    let (mut bits, mut filled) = (0u64, 0);
     for &value in values {
-        bits |= u128::from(value.into()) << filled;
+        bits |= u64::from(value) << filled;
         filled += u32::from(width);
-        if filled >= 64 {
-            out.extend_from_slice(&(bits as u64).to_le_bytes());
-            bits >>= 64;
-            filled -= 64;
+        if filled >= 32 {
+            out.extend_from_slice(&(bits as u32).to_le_bytes());
+            bits >>= 32;
+            filled -= 32;
         }
     }
     out.extend_from_slice(&bits.to_le_bytes()[..filled.div_ceil(8) as usize]);

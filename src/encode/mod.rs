@@ -7,8 +7,8 @@
 
 mod bounds;
 mod chunk;
-mod deltas;
 mod hybrid;
+mod lengths;
 mod page;
 
 use std::sync::{Arc, LazyLock};

@@ -4,9 +4,8 @@
 
 use parquet::basic::Encoding;
 
-use super::bounds::instant;
-use super::deltas;
 use super::hybrid::{self, width};
+use super::lengths;
 use crate::batch::dictionary::{FIRST_NULL, NULL};
 
 /// How the values of a column chunk are written.
@@ -18,7 +17,7 @@ pub(super) enum Form<'c> {
     Spelled(&'c crate::batch::dictionary::Dictionary),
     /// Texts that stand one after another already.
     Texts(&'c [u8]),
-    /// Instants of a dictionary, as what each is later than the one before: an identity's rows are nearly in the order of their time.
+    /// Instants of a dictionary, eight bytes each: neighbours share most of their bytes, which zstd finds and which codes hide.
     Instants(&'c crate::batch::dictionary::Dictionary),
     /// Booleans.
     Bits,
@@ -29,8 +28,7 @@ impl Form<'_> {
         match self {
             Self::Codes(_) => Encoding::RLE_DICTIONARY,
             Self::Spelled(_) | Self::Texts(_) => Encoding::DELTA_LENGTH_BYTE_ARRAY,
-            Self::Instants(_) => Encoding::DELTA_BINARY_PACKED,
-            Self::Bits => Encoding::PLAIN,
+            Self::Instants(_) | Self::Bits => Encoding::PLAIN,
         }
     }
 }
@@ -126,9 +124,9 @@ impl PageBuilder {
                 hybrid::encode(values, bits, bytes);
             }
             Form::Bits => hybrid::pack(values, 1, bytes),
-            Form::Instants(dictionary) => deltas::encode(values.iter().map(|&code| instant(dictionary, code)), bytes),
+            Form::Instants(dictionary) => values.iter().for_each(|&code| bytes.extend_from_slice(dictionary.get(code))),
             Form::Texts(texts) => {
-                deltas::encode(values.iter().map(|&length| i64::from(length)), bytes);
+                lengths::encode(values, bytes);
                 let length: usize = values.iter().map(|&length| length as usize).sum();
                 bytes.extend_from_slice(&texts[*text..*text + length]);
                 *text += length;
@@ -136,7 +134,7 @@ impl PageBuilder {
             Form::Spelled(dictionary) => {
                 let codes = std::mem::take(values);
                 values.extend(codes.iter().map(|&code| dictionary.get(code).len() as u32));
-                deltas::encode(values.iter().map(|&length| i64::from(length)), bytes);
+                lengths::encode(values, bytes);
                 codes.iter().for_each(|&code| bytes.extend_from_slice(dictionary.get(code)));
             }
         }

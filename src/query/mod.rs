@@ -18,6 +18,7 @@ mod fixture;
 pub mod functions;
 mod gather;
 mod grouping;
+mod instants;
 pub mod named;
 mod nearest;
 mod ordered;

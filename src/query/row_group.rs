@@ -32,10 +32,10 @@ use foldhash::fast::RandomState;
 use parquet::errors::Result;
 use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, RowGroupMetaData};
 
-use super::cells;
 use super::codes::{self, Codes, NULL};
 use super::pages::{self, Pages, Window};
 use super::pieces::{Piece, Task};
+use super::{cells, instants};
 use crate::schema::{is_unique, timestamp};
 
 /// Combinations of codes up to which each has its own place in a table (of a megabyte); beyond it they are hashed.
@@ -47,11 +47,19 @@ type Path = Vec<String>;
 /// What is asked of each row group.
 #[derive(Debug)]
 pub(super) struct Question {
-    columns: Vec<Path>,
+    columns: Vec<Needed>,
     /// What rows are grouped by.
     by: Vec<Key>,
     /// What must be true of a column.
     conditions: Vec<(usize, Layer)>,
+}
+
+/// A column of each row group.
+#[derive(Debug)]
+struct Needed {
+    path: Path,
+    /// Of instants: those of so many microseconds, counted from 1970, need not be told apart.
+    grain: i64,
 }
 
 /// A column (its place among the question's), or what is made of it.
@@ -100,7 +108,7 @@ impl Question {
         let key = match (&of_file[..], path(expr, projections)) {
             ([of_file], Some(path)) => {
                 let is_text = matches!(of_file.data_type(scan.file_schema()), Ok(DataType::Utf8View | DataType::Utf8));
-                Key { column: is_text.then(|| self.column(path)).flatten()?, layers: Vec::new() }
+                Key { column: is_text.then(|| self.column(path, 1)).flatten()?, layers: Vec::new() }
             }
             _ => {
                 let (column, layer) = self.alone(&of_file, scan)?;
@@ -126,18 +134,21 @@ impl Question {
             is_fixed.then(|| reassign_expr_columns(Arc::clone(expr), &schema).ok()).flatten()
         };
         let layer = is_readable.then(|| exprs.iter().map(alone).collect::<Option<_>>()).flatten()?;
-        Some((self.column(vec![column.name().to_owned()])?, layer))
+        let grain = exprs.iter().map(instants::grain).min()?;
+        Some((self.column(vec![column.name().to_owned()], grain)?, layer))
     }
 
-    fn column(&mut self, path: Path) -> Option<usize> {
+    fn column(&mut self, path: Path, grain: i64) -> Option<usize> {
         if is_unique(path.last()?) {
             return None;
         }
-        let known = self.columns.iter().position(|column| *column == path);
-        Some(known.unwrap_or_else(|| {
-            self.columns.push(path);
-            self.columns.len() - 1
-        }))
+        if let Some(known) = self.columns.iter().position(|column| column.path == path) {
+            let known_grain = &mut self.columns[known].grain;
+            *known_grain = grain.min(*known_grain);
+            return Some(known);
+        }
+        self.columns.push(Needed { path, grain });
+        Some(self.columns.len() - 1)
     }
 }
 
@@ -187,15 +198,15 @@ impl Task for Question {
     const PAGES: PageIndexPolicy = PageIndexPolicy::Skip;
 
     fn places(&self, piece: &Piece) -> Option<Vec<Range<u64>>> {
-        self.columns.iter().map(|path| column(piece.group(), path).map(pages::place)).collect()
+        self.columns.iter().map(|needed| column(piece.group(), &needed.path).map(pages::place)).collect()
     }
 
     /// Counts the rows of each group, from the chunks of the columns.
     fn answer(&self, piece: &Piece, chunks: Vec<Bytes>, schema: &SchemaRef) -> Result<Option<(RecordBatch, usize)>> {
         let rows = piece.rows();
         let mut columns = Vec::with_capacity(chunks.len());
-        for (path, bytes) in self.columns.iter().zip(chunks) {
-            let Some(column) = Coded::read(piece.group(), path, bytes, rows)? else { return Ok(None) };
+        for (needed, bytes) in self.columns.iter().zip(chunks) {
+            let Some(column) = Coded::read(piece.group(), needed, bytes, rows)? else { return Ok(None) };
             columns.push(column);
         }
         // what cannot be evaluated here, the general reader will say why
@@ -219,20 +230,23 @@ fn column<'g>(group: &'g RowGroupMetaData, path: &[String]) -> Option<&'g Column
 /// A column of a row group.
 #[derive(Clone)]
 struct Coded {
-    /// The entries of its dictionary, and NULL as one more behind them; of instants every row's.
+    /// The entries of its dictionary, of instants those that are told apart, and NULL as one more behind them.
     values: ArrayRef,
     /// The place in `values` of each row's.
     codes: Vec<u32>,
 }
 
 impl Coded {
-    fn read(group: &RowGroupMetaData, path: &[String], bytes: Bytes, rows: usize) -> Result<Option<Self>> {
-        if let Some(column) = codes::column_of_instants(group, path) {
+    fn read(group: &RowGroupMetaData, needed: &Needed, bytes: Bytes, rows: usize) -> Result<Option<Self>> {
+        if let Some(column) = codes::column_of_instants(group, &needed.path) {
             let pages = Pages::new(Window::whole(column, bytes), column, rows, None)?;
-            let values = cells::instants(pages, column, std::slice::from_ref(&(0..rows)))?;
-            return Ok(values.map(|values| Self { values: Arc::new(values), codes: (0..rows as u32).collect() }));
+            let all = cells::instants(pages, column, std::slice::from_ref(&(0..rows)))?;
+            return Ok(all.map(|all| {
+                let (values, codes) = instants::told_apart(&all, needed.grain);
+                Self { values: Arc::new(values), codes }
+            }));
         }
-        let Some(column) = codes::column(group, path) else { return Ok(None) };
+        let Some(column) = codes::column(group, &needed.path) else { return Ok(None) };
         let pages = Pages::new(Window::whole(column, bytes), column, rows, None)?;
         let Some(mut chunk) = Codes::open(pages, column, rows)? else { return Ok(None) };
         let Some(values) = values(&chunk) else { return Ok(None) };
