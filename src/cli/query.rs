@@ -43,8 +43,16 @@ pub async fn run(settings: &Settings, args: QueryArgs) -> anyhow::Result<ExitSta
         return Ok(ExitStatus::Fine);
     }
     let Some(asked) = asked(&args)? else {
-        return shell(settings, args).await;
+        return super::shell::run(shell(settings, &args).await?).await;
     };
+    if let Asked::Sql(text) = &asked
+        && super::shell::is_script(text)
+        && args.to.is_none()
+        && args.param.is_empty()
+        && !args.explain
+    {
+        return super::shell::script(shell(settings, &args).await?, text).await;
+    }
     let format: Format = args.output.format();
     if format.is_binary() && args.to.is_none() && std::io::stdout().is_terminal() {
         return Err(Error::new(ErrorKind::Usage, "parquet is not for a terminal")
@@ -73,16 +81,14 @@ async fn session(settings: &Settings, args: &QueryArgs) -> anyhow::Result<Sessio
     Ok(query::session_for(&lake.snapshots().await?, &settings.query(), access)?)
 }
 
-async fn shell(settings: &Settings, args: QueryArgs) -> anyhow::Result<ExitStatus> {
-    let ctx = session(settings, &args).await?;
-    super::shell::run(super::shell::Shell {
-        ctx,
+async fn shell(settings: &Settings, args: &QueryArgs) -> anyhow::Result<super::shell::Shell> {
+    Ok(super::shell::Shell {
+        ctx: session(settings, args).await?,
         lake: settings.lake(args.lake.clone())?.location,
         format: args.output.format(),
         timeout: settings.timeout(args.timeout),
         history: super::shell::history_file(),
     })
-    .await
 }
 
 /// Waits for a query no longer than it may take.

@@ -16,7 +16,7 @@ use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{Result as DfResult, ScalarValue};
+use datafusion::common::{Result as DfResult, ScalarValue, internal_err};
 use datafusion::datasource::physical_plan::{FileScanConfig, FileSource, ParquetSource};
 use datafusion::logical_expr::EmitTo;
 use datafusion::physical_expr::expressions::{Column, DynamicFilterTracking, Literal};
@@ -102,8 +102,14 @@ impl Question {
         let mut layers = Vec::new();
         for projected in projections {
             let (layer, below) = layer(&of_file, projected)?;
-            layers.push(layer);
-            of_file = below;
+            // columns under another number are no layer of their own
+            match below.iter().all(|expr| expr.is::<Column>()) {
+                true => of_file = layer.iter().map(|expr| with_columns(expr, &below)).collect::<Option<_>>()?,
+                false => {
+                    layers.push(layer);
+                    of_file = below;
+                }
+            }
         }
         let key = match (&of_file[..], path(expr, projections)) {
             ([of_file], Some(path)) => {
@@ -155,20 +161,23 @@ impl Question {
 /// Expressions over what is projected, as a layer over as much of it as they need, which comes with it.
 fn layer(exprs: &[Arc<dyn PhysicalExpr>], projected: &[ProjectionExpr]) -> Option<(Layer, Layer)> {
     let needed: BTreeSet<usize> = exprs.iter().flat_map(collect_columns).map(|column| column.index()).collect();
-    let place = |expr: Arc<dyn PhysicalExpr>| {
-        Ok(match expr.downcast_ref::<Column>() {
-            Some(column) => {
-                let place = needed.range(..column.index()).count();
-                Transformed::yes(Arc::new(Column::new(column.name(), place)) as Arc<dyn PhysicalExpr>)
-            }
-            None => Transformed::no(expr),
-        })
-    };
-    let over = |expr: &Arc<dyn PhysicalExpr>| {
-        (!is_volatile(expr)).then(|| Arc::clone(expr).transform_up(place).data().ok()).flatten()
-    };
+    let place = |index| Arc::new(Column::new("", needed.range(..index).count())) as Arc<dyn PhysicalExpr>;
+    let places: Layer = (0..projected.len()).map(place).collect();
+    let over = |expr: &Arc<dyn PhysicalExpr>| (!is_volatile(expr)).then(|| with_columns(expr, &places)).flatten();
     let below = needed.iter().map(|index| Some(Arc::clone(&projected.get(*index)?.expr)));
     Some((exprs.iter().map(over).collect::<Option<_>>()?, below.collect::<Option<_>>()?))
+}
+
+/// An expression with others in the place of its columns.
+fn with_columns(expr: &Arc<dyn PhysicalExpr>, columns: &Layer) -> Option<Arc<dyn PhysicalExpr>> {
+    let replaced = |expr: Arc<dyn PhysicalExpr>| match expr.downcast_ref::<Column>() {
+        Some(column) => match columns.get(column.index()) {
+            Some(other) => Ok(Transformed::yes(Arc::clone(other))),
+            None => internal_err!("{column} is not projected"),
+        },
+        None => Ok(Transformed::no(expr)),
+    };
+    Arc::clone(expr).transform_up(replaced).data().ok()
 }
 
 /// The path of a column or of a struct's member, through projections.

@@ -38,6 +38,19 @@ fn many_statements_run_one_after_the_other() {
 }
 
 #[test]
+fn commands_of_the_shell_come_from_a_pipe_too() {
+    let world = world();
+    let script = "\\o csv\nSELECT count(*)\n  AS n FROM events;\n\\timing\nSELECT 1 AS a;\n\\d events\n\\q\nSELECT nme";
+    let ended = piped(&world, &[], script).expect(0);
+    assert!(ended.stdout.starts_with("n\n5\na\n1\ncolumn_name,"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("\neventname,"), "{}", ended.stdout);
+    assert!(ended.stderr.contains("1 rows, "), "{}", ended.stderr);
+    let ended = piped(&world, &[], "\\o csv\nSELECT 1 AS a;\n\\nonsense\nSELECT 2 AS b;").expect(64);
+    assert_eq!(ended.stdout, "a\n1\n");
+    assert!(ended.stderr.contains("there is no command \\nonsense"), "{}", ended.stderr);
+}
+
+#[test]
 fn an_error_points_at_the_place_and_guesses() {
     let world = world();
     for (sql, expected) in [

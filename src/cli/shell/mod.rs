@@ -81,6 +81,52 @@ pub async fn run(shell: Shell) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Fine)
 }
 
+/// A part of a text that nobody types.
+enum Part<'t> {
+    Statements(String),
+    /// A line that begins with a backslash, where no statement is unfinished.
+    Command(&'t str),
+}
+
+fn parts(text: &str) -> Vec<Part<'_>> {
+    let (mut parts, mut sql) = (Vec::new(), String::new());
+    for line in text.lines() {
+        let may_begin = sql.trim_end().is_empty() || sql.trim_end().ends_with(';');
+        if may_begin && line.trim_start().starts_with('\\') {
+            parts.extend([Part::Statements(std::mem::take(&mut sql)), Part::Command(line)]);
+        } else {
+            sql.extend([line, "\n"]);
+        }
+    }
+    parts.push(Part::Statements(sql));
+    parts
+}
+
+/// Whether a text that nobody types has commands of the shell in it.
+pub fn is_script(text: &str) -> bool {
+    parts(text).iter().any(|part| matches!(part, Part::Command(_)))
+}
+
+/// Runs statements and commands from a file or a pipe; the first that fails ends it.
+pub async fn script(shell: Shell, text: &str) -> anyhow::Result<ExitStatus> {
+    let mut look = Look { format: shell.format, timing: false };
+    for part in parts(text) {
+        let command = match part {
+            Part::Statements(sql) => {
+                statements(&shell, &look, &sql).await?;
+                continue;
+            }
+            Part::Command(line) => Command::parse(line).transpose()?,
+        };
+        match command {
+            Some(Command::Quit) => break,
+            Some(command) => obey(&shell, &mut look, command).await?,
+            None => {}
+        }
+    }
+    Ok(ExitStatus::Fine)
+}
+
 fn editor(words: Words) -> anyhow::Result<Editor<Words, FileHistory>> {
     let config = Config::builder()
         .max_history_size(HISTORY)?
