@@ -222,7 +222,7 @@ impl Task for Question {
         let Ok(chosen) = chosen(self, &columns, rows) else { return Ok(None) };
         let key = |key: &Key| key.of(&columns[key.column], chosen.as_deref());
         let Ok(by) = self.by.iter().map(key).collect::<DfResult<Vec<_>>>() else { return Ok(None) };
-        let combinations = Combinations::of(&by, chosen.as_deref(), rows);
+        let combinations = Combinations::of(&by, chosen.as_deref());
         let (mut examples, counts) = combinations.counted();
         if let Some(chosen) = chosen {
             examples.iter_mut().for_each(|row| *row = chosen[*row] as usize);
@@ -360,9 +360,15 @@ struct Combinations {
 }
 
 impl Combinations {
-    fn of(by: &[Cow<'_, Coded>], chosen: Option<&[u32]>, rows: usize) -> Self {
-        let mut all = Self { numbers: vec![0; chosen.map_or(rows, <[u32]>::len)], end: 1 };
-        for column in by {
+    /// Of all rows, or of those that are chosen.
+    fn of(by: &[Cow<'_, Coded>], chosen: Option<&[u32]>) -> Self {
+        let of_rows = |codes: &[u32]| match chosen {
+            None => codes.to_vec(),
+            Some(rows) => rows.iter().map(|row| codes[*row as usize]).collect(),
+        };
+        let Some((first, others)) = by.split_first() else { return Self { numbers: Vec::new(), end: 0 } };
+        let mut all = Self { numbers: of_rows(&first.codes), end: first.values.len() };
+        for column in others {
             match chosen {
                 None => all.append(column.codes.iter().copied(), column.values.len()),
                 Some(rows) => all.append(rows.iter().map(|row| column.codes[*row as usize]), column.values.len()),
