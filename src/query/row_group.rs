@@ -368,18 +368,13 @@ impl Combinations {
         };
         let Some((first, others)) = by.split_first() else { return Self { numbers: Vec::new(), end: 0 } };
         let mut all = Self { numbers: of_rows(&first.codes), end: first.values.len() };
-        for column in others {
-            match chosen {
-                None => all.append(column.codes.iter().copied(), column.values.len()),
-                Some(rows) => all.append(rows.iter().map(|row| column.codes[*row as usize]), column.values.len()),
-            }
-        }
+        others.iter().for_each(|column| all.append(&of_rows(&column.codes), column.values.len()));
         all
     }
 
     /// Combines with the codes of one more column, all smaller than `values`.
-    fn append(&mut self, codes: impl Iterator<Item = u32>, values: usize) {
-        let both = self.numbers.iter_mut().zip(codes);
+    fn append(&mut self, codes: &[u32], values: usize) {
+        let both = self.numbers.iter_mut().zip(codes.iter().copied());
         if self.end * values <= MAX_TABLE {
             both.for_each(|(number, code)| *number = *number * values as u32 + code);
             self.end *= values;
