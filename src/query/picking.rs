@@ -251,7 +251,9 @@ impl ExecutionPlan for Picking {
 mod tests {
     use arrow::array::{BooleanArray, Int64Array, StringArray, StructArray, TimestampMicrosecondArray};
     use arrow::datatypes::{Field, Fields, Schema};
+    use object_store::ObjectStoreExt;
     use object_store::memory::InMemory;
+    use parquet::file::metadata::ParquetMetaDataReader;
     use parquet::file::properties::WriterProperties;
 
     use super::*;
@@ -334,5 +336,23 @@ mod tests {
             assert!(answer.lines().count() > 4, "{sql}: {answer}");
             assert_eq!(plan.contains("Picking: columns="), is_ours, "{sql}: {plan}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_damaged_page_is_told_by_the_general_reader() {
+        let store = InMemory::new();
+        let plain = WriterProperties::builder().set_column_dictionary_enabled("text".into(), false);
+        let mut bad = file(&store, "bad", &rows(0, 400), plain.set_compression(zstd()).build()).await;
+        let bytes = store.get(&bad.path).await.unwrap().bytes().await.unwrap();
+        let metadata = ParquetMetaDataReader::new().parse_and_finish(&bytes).unwrap();
+        let texts = pages::place(metadata.row_group(0).column(2));
+        let mut bytes = bytes.to_vec();
+        bytes[texts.start as usize..texts.end as usize].fill(0xff);
+        store.put(&bad.path, bytes.into()).await.unwrap();
+        bad.rows = None;
+        let snapshot = snapshot(schema(), vec![bad], store);
+        let ctx = crate::query::session(&[snapshot], &crate::query::QueryOptions::new(1, 64 << 20)).unwrap();
+        let error = crate::query::collect(&ctx, "SELECT text FROM t WHERE actor = 'actor 3'").await.unwrap_err();
+        assert!(error.to_string().contains("the file is damaged"), "{error}");
     }
 }
