@@ -55,12 +55,12 @@ pub(super) fn told_apart(all: &TimestampMicrosecondArray, grain: i64) -> (Timest
     }
     let mut known: HashMap<i64, u32, RandomState> = HashMap::default();
     let mut values = Vec::new();
-    // neighbours are of one hour more often than not
-    let (mut start, mut end, mut last) = (0, 0, 0);
+    // neighbours are of one hour more often than not; unsigned, one comparison tells
+    let (mut start, mut length, mut last) = (0, 0, 0);
     let mut place = |instant: i64| {
-        if instant < start || instant >= end {
+        if instant.wrapping_sub(start) as u64 >= length {
+            length = grain.unsigned_abs();
             start = instant.div_euclid(grain).saturating_mul(grain);
-            end = start.saturating_add(grain);
             last = *known.entry(start).or_insert_with(|| {
                 values.push(Some(instant));
                 values.len() as u32 - 1
@@ -68,7 +68,10 @@ pub(super) fn told_apart(all: &TimestampMicrosecondArray, grain: i64) -> (Timest
         }
         last
     };
-    let mut codes: Vec<u32> = all.iter().map(|instant| instant.map_or(u32::MAX, &mut place)).collect();
+    let mut codes: Vec<u32> = match all.null_count() {
+        0 => all.values().iter().map(|instant| place(*instant)).collect(),
+        _ => all.iter().map(|instant| instant.map_or(u32::MAX, &mut place)).collect(),
+    };
     let null = values.len() as u32;
     if all.null_count() > 0 {
         codes.iter_mut().filter(|code| **code == u32::MAX).for_each(|code| *code = null);

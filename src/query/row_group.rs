@@ -41,6 +41,10 @@ use crate::schema::{is_unique, timestamp};
 /// Combinations of codes up to which each has its own place in a table (of a megabyte); beyond it they are hashed.
 const MAX_TABLE: usize = 1 << 17;
 
+/// Combinations that are so few that neighbours are alike more often than not: to add to one number again and again waits for it
+/// each time.
+const FEW: usize = 64;
+
 /// A column of a file, or a member of a struct, by the names on the way to it.
 type Path = Vec<String>;
 
@@ -391,10 +395,19 @@ impl Combinations {
     /// A row (counted among the chosen) of each combination that there is, and how many rows have it.
     fn counted(&self) -> (Vec<usize>, Vec<i64>) {
         let mut known = vec![(0_u32, 0_u32); self.end];
-        for (row, number) in self.numbers.iter().enumerate() {
-            let (last, count) = &mut known[*number as usize];
-            *last = row as u32;
-            *count += 1;
+        let mut add = |number: u32, last_row: usize, rows: usize| {
+            let (last, count) = &mut known[number as usize];
+            *last = last_row as u32;
+            *count += rows as u32;
+        };
+        if self.end <= FEW {
+            let mut next = 0;
+            for run in self.numbers.chunk_by(|one, other| one == other) {
+                next += run.len();
+                add(run[0], next - 1, run.len());
+            }
+        } else {
+            self.numbers.iter().enumerate().for_each(|(row, number)| add(*number, row, 1));
         }
         let there = known.into_iter().filter(|(_, count)| *count > 0);
         there.map(|(last, count)| (last as usize, i64::from(count))).unzip()
