@@ -11,7 +11,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray, StringBuilder,
     TimestampMicrosecondArray,
 };
-use arrow::compute::{cast, concat_batches};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDateTime};
@@ -20,9 +20,11 @@ use datafusion::common::Result as DfResult;
 use datafusion::datasource::{MemTable, TableType};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col, lit};
-use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::TryStreamExt;
 use tokio::sync::OnceCell;
 
+use super::text::without_views;
 use crate::schema::timestamp;
 use crate::session::{Edge, Session, Sessions, Use};
 
@@ -144,23 +146,19 @@ impl TableProvider for SessionOrigins {
     }
 }
 
-/// All rows of a plan in one batch; text as `Utf8`.
+/// All rows of a plan in one batch; text as `Utf8`: a view would keep the dictionary that it came from.
 async fn rows(state: &dyn CatalogSession, plan: &LogicalPlan, memory: &MemoryReservation) -> DfResult<RecordBatch> {
     let plan = state.create_physical_plan(plan).await?;
-    let schema = plan.schema();
-    let batches = collect(plan, state.task_ctx()).await?;
-    // twice: the batches, and all of them in one
-    let bytes: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
-    memory.try_grow(2 * bytes)?;
-    let all = concat_batches(&schema, &batches)?;
-    let columns = all.columns().iter().map(|column| match column.data_type() {
-        DataType::Utf8View => cast(column, &DataType::Utf8),
-        _ => Ok(Arc::clone(column)),
-    });
-    let columns = columns.collect::<Result<Vec<_>, _>>()?;
-    let fields = schema.fields().iter().zip(&columns);
-    let fields = fields.map(|(field, column)| Field::new(field.name(), column.data_type().clone(), true));
-    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields.collect::<Vec<_>>())), columns)?)
+    let mut stream = without_views(execute_stream(plan, state.task_ctx())?);
+    let mut batches = Vec::new();
+    while let Some(batch) = stream.try_next().await? {
+        // twice: the batches, and all of them in one
+        memory.try_grow(2 * batch.get_array_memory_size())?;
+        batches.push(batch);
+    }
+    let all = concat_batches(&stream.schema(), &batches)?;
+    let fields = all.schema_ref().fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields.collect::<Vec<_>>())), all.columns().to_vec())?)
 }
 
 fn texts<'b>(batch: &'b RecordBatch, name: &str) -> DfResult<&'b StringArray> {
