@@ -201,18 +201,28 @@ impl Day<'_> {
         counts.set(Count::Agents, distinct(|cell| cell.agent));
         counts.set(Count::Accounts, distinct(|cell| cell.account));
         counts.set(Count::Hours, all().map(|cell| hour_of(cell.first).0).collect::<Set<_>>().len() as i64);
-        counts.set(Count::Denied, calls(&|cell| matches!(outcome(cell), "denied" | "auth_failed")));
+        counts.set(Count::Denied, self.sum(all(), Count::Denied));
         counts.set(Count::Failed, calls(&|cell| outcome(cell) != "success"));
         counts.set(Count::Writes, calls(&|cell| cell.writes));
         let touched = all().filter(|cell| outcome(cell) == "success" && self.intent(cell.api).stake >= 2);
         counts.set(Count::Resources, touched.filter_map(|cell| cell.resource).collect::<Set<_>>().len() as i64);
-        counts.set(Count::Objects, calls(&|cell| cell.reads.is_some()));
-        let bytes = all().filter(|cell| cell.reads.is_some()).map(|cell| cell.bytes);
-        counts.set(Count::Bytes, bytes.fold(0, i64::saturating_add));
+        counts.set(Count::Objects, self.sum(all(), Count::Objects));
+        counts.set(Count::Bytes, self.sum(all(), Count::Bytes));
         let slots = slots(all());
         counts.set(Count::BusiestHour, slots.iter().map(|hour| hour.iter().sum()).max().unwrap_or(0));
         counts.set(Count::BusiestMinutes, slots.into_iter().flatten().max().unwrap_or(0));
         counts
+    }
+
+    /// One of the numbers that are sums over cells, of which a week is asked; 0 for any other.
+    pub(super) fn sum<'c>(&self, cells: impl Iterator<Item = &'c Cell>, count: Count) -> i64 {
+        let of = |cell: &Cell| match count {
+            Count::Denied if matches!(self.names.text(cell.outcome), "denied" | "auth_failed") => cell.calls,
+            Count::Objects if cell.reads.is_some() => cell.calls,
+            Count::Bytes if cell.reads.is_some() => cell.bytes,
+            _ => 0,
+        };
+        cells.map(of).fold(0, i64::saturating_add)
     }
 
     /// What some cells read from each bucket.

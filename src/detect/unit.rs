@@ -251,12 +251,10 @@ impl Scorer<'_> {
     /// What the actor did within a week, up to the end of a unit that is a part of it, where that is beyond its weeks.
     fn weeks(&self, counts: &DayCounts, until: DateTime<Utc>) -> Vec<Weekly> {
         let day = self.day;
-        if WEEKLY.iter().all(|(_, count)| counts.get(*count) == 0) {
-            return Vec::new();
-        }
-        let cells = day.prepared.cells_of(self.profile).iter().copied();
-        let today = day.counts(&cells.filter(|at| day.cells[*at].last <= until).collect::<Vec<_>>());
+        let cells = || day.prepared.cells_of(self.profile).iter().map(|at| &day.cells[*at]);
         let measure = |(signal, count): (Signal, Count)| {
+            let mut today = DayCounts::empty(day.date);
+            today.set(count, day.sum(cells().filter(|cell| cell.last <= until), count));
             let (sum, level) = day.memory.week(self.profile, count, day.date, today.amount(count))?;
             Some(Weekly { signal, count, sum, level, bits: level.tail_bits(sum) - WEEK_FLOOR })
         };
@@ -299,6 +297,10 @@ impl Scorer<'_> {
         ];
         let of_buckets = |signal: Signal| matches!(signal, Signal::Objects | Signal::Bytes);
         let measure = |(signal, count, prior, floor, weight): (Signal, Count, Level, f64, f64)| {
+            // of nothing any day has as much
+            if counts.get(count) == 0 {
+                return (signal, 0.0);
+            }
             let level = self.day.memory.level(self.profile, count, self.day.date, prior);
             let number = counts.amount(count);
             (signal, (mixed_bits(level, prior.mean, number, self.days) - floor).max(0.0) * weight)
