@@ -14,8 +14,8 @@ SELECT
   readonly,
   requestparameters,
   CASE WHEN eventname = 'ConsoleLogin' THEN additionaleventdata END AS additional,
-  CASE WHEN eventsource = 's3.amazonaws.com' AND eventname IN ('GetObject', 'SelectObjectContent') THEN additionaleventdata END
-    AS transferred,
+  -- of S3's calls only it is asked; to compare the source here, joined by AND, would copy every column of the batch
+  CASE WHEN eventname IN ('GetObject', 'SelectObjectContent') THEN additionaleventdata END AS transferred,
   source_object,
   vpcendpointid,
   vpcendpointaccountid,
