@@ -339,6 +339,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn rows_that_were_not_chosen_are_none_that_a_filter_left_out() {
+        let ctx = crate::query::session(&[table().await], &crate::query::QueryOptions::new(1, 64 << 20)).unwrap();
+        let told = crate::query::explain(&ctx, "SELECT text FROM t WHERE actor = 'actor 3'").await.unwrap().join("\n");
+        let answer = crate::query::collect(&ctx, "SELECT text FROM t WHERE actor = 'actor 3'").await.unwrap();
+        let rows: usize = answer.iter().map(RecordBatch::num_rows).sum();
+        let expected = format!("{rows} rows came out of the files; 0 were passed over by pages, 0 by the filter");
+        assert!(rows > 7 && told.contains(&expected), "{expected}: {told}");
+    }
+
+    #[tokio::test]
     async fn a_damaged_page_is_told_by_the_general_reader() {
         let store = InMemory::new();
         let plain = WriterProperties::builder().set_column_dictionary_enabled("text".into(), false);

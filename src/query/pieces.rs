@@ -160,7 +160,7 @@ impl<T: Task> Reader<T> {
     fn answer(&self, piece: &Piece, bytes: Option<Vec<Bytes>>) -> Answer {
         let answer = bytes.map(|bytes| self.task.answer(piece, bytes, &self.schema));
         let Some(Ok(Some((batch, rows)))) = answer else { return Answer::Unread(Box::new(piece.alone())) };
-        self.told.group(piece.group(), rows);
+        self.told.group(piece.wanted(), rows);
         Answer::Done(batch)
     }
 }
@@ -202,6 +202,15 @@ impl Piece {
         plan.and_then(|plan| plan.inner().get(self.index)).cloned().unwrap_or(RowGroupAccess::Scan)
     }
 
+    /// How many of its rows are to be read.
+    fn wanted(&self) -> usize {
+        match self.access() {
+            RowGroupAccess::Skip => 0,
+            RowGroupAccess::Scan => self.rows(),
+            RowGroupAccess::Selection(rows) => rows.row_count(),
+        }
+    }
+
     /// Where the pages of its columns stand, in the order of the columns, if the file tells.
     pub(super) fn pages(&self) -> Option<&[OffsetIndexMetaData]> {
         Some(self.metadata.offset_index()?.get(self.index)?)
@@ -241,10 +250,10 @@ impl Told {
         }
     }
 
-    fn group(&self, group: &RowGroupMetaData, rows: usize) {
-        let all = usize::try_from(group.num_rows()).unwrap_or_default();
+    /// Notes a row group of which so many rows were wanted, and so many were left by conditions.
+    fn group(&self, wanted: usize, rows: usize) {
         self.groups.add_matched(1);
         self.rows.add(rows);
-        self.filtered.add(all.saturating_sub(rows));
+        self.filtered.add(wanted.saturating_sub(rows));
     }
 }

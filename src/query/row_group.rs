@@ -270,9 +270,7 @@ impl Coded {
         });
         Ok(codes.map(|codes| Self { values: Arc::new(values), codes }))
     }
-}
 
-impl Coded {
     /// The entries that some rows have; `None` for all rows, which have them all.
     fn used(&self, chosen: Option<&[u32]>) -> Option<UInt32Array> {
         let mut is_used = vec![false; self.values.len()];
