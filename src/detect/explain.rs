@@ -9,7 +9,7 @@ use super::feature::{ActorKind, Feature};
 use super::memory::{Memory, Usage};
 use super::model::Level;
 use super::names::{Name, Names};
-use super::score::{Fact, Measured, Scored, Weekly};
+use super::score::{Burst, Fact, Measured, Scored, Weekly};
 use super::signal::Signal;
 use crate::finding::{Factor, Frequency, Interval, Rarity, Scope};
 
@@ -152,10 +152,12 @@ impl Explainer<'_> {
     /// A signal that is no value: a count, the hour, the shape.
     fn count(&self, unit: &Scored, measured: &Measured) -> Factor {
         let weekly = unit.weeks.iter().find(|weekly| weekly.signal == measured.signal);
-        let (observed, expected, interval) = match (weekly, count_of(measured.signal)) {
-            (Some(weekly), _) => Self::week(weekly),
-            (None, Some((count, words))) => self.volume(unit, count, words),
-            (None, None) => plain_words(measured),
+        let burst = unit.bursts.iter().find(|burst| burst.signal == measured.signal);
+        let (observed, expected, interval) = match (weekly, burst, count_of(measured.signal)) {
+            (Some(weekly), ..) => Self::week(weekly),
+            (None, Some(burst), _) => self.burst(burst),
+            (None, None, Some((count, words))) => self.volume(unit, count, words),
+            (None, None, None) => plain_words(measured),
         };
         counted(measured, observed, expected, interval)
     }
@@ -168,6 +170,19 @@ impl Explainer<'_> {
         let expected =
             format!("about {} in seven days, 39 of 40 such below {}", tenth(level.mean), level.quantile(0.025));
         (observed, expected, Some(interval(level)))
+    }
+
+    /// Calls of an hour, or of ten minutes of it, against what that hour of the week has.
+    fn burst(&self, burst: &Burst) -> (String, String, Option<Interval>) {
+        let (_, words) = count_of(burst.signal).unwrap_or((Count::Calls, Count::Calls.as_str()));
+        let (level, hour) = (burst.level, burst.hour);
+        let expected = format!(
+            "about {} on {} at {hour:02} h UTC where it is busiest, 39 of 40 days below {}",
+            tenth(level.mean),
+            self.date.format("%As"),
+            level.quantile(0.025)
+        );
+        (format!("{} {words} at {hour:02} h UTC in one session", tenth(burst.calls)), expected, Some(interval(level)))
     }
 
     fn volume(&self, unit: &Scored, count: Count, words: &str) -> (String, String, Option<Interval>) {

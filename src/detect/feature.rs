@@ -20,7 +20,7 @@ use super::reads::BUCKET;
 use crate::agent;
 
 /// Version of the features, stored with every day of baselines.
-pub const VERSION: &str = "5";
+pub const VERSION: &str = "6";
 
 /// Value of a feature that the event does not have.
 pub const NONE: &str = "(none)";
@@ -135,6 +135,15 @@ fn person_of(actor: &str) -> Option<&str> {
     }
     let (head, name) = actor.rsplit_once('/')?;
     (name.contains('@') && !head.starts_with("arn:")).then_some(name)
+}
+
+/// Whose identity a profile is: the name of somebody behind Identity Center (then it is true), or of an IAM user, in lower case and
+/// without what follows an `@`; `None` for what is nobody's.
+pub fn person(profile: &str) -> Option<(String, bool)> {
+    let central = profile.strip_prefix(PERSON);
+    let user = || profile.split_once(":user/").map(|(_, path)| path.rsplit('/').next().unwrap_or(path));
+    let name = central.or_else(user)?;
+    Some((name.split('@').next().unwrap_or(name).to_lowercase(), central.is_some()))
 }
 
 /// The group of actors that an actor is compared with: people are one (groups by permission set measured no better, and

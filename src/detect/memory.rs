@@ -13,6 +13,7 @@ use chrono::{Datelike, NaiveDate};
 use super::counts::{Count, DayCounts};
 use super::day_set::DaySet;
 use super::feature::{ActorKind, Feature};
+use super::hours::{DayHours, HOURS, WeekHours};
 use super::model::{Level, Week};
 use super::names::{Map, Name, Names, Set};
 use super::place::Places;
@@ -44,6 +45,9 @@ const YOUNG_DAYS: f64 = 10.0;
 const LEAST_WEEKS: i64 = 2;
 const DAY_DISPERSION: f64 = 1.0;
 const WEEK_DISPERSION: f64 = 0.3;
+
+/// Days after which somebody who was in a place is no longer taken to be there.
+const STAY_DAYS: i64 = 7;
 
 /// Share of the days on which an actor uses what it uses at all.
 const USE_RATE: f64 = 0.3;
@@ -80,6 +84,8 @@ pub struct ActorDay {
     pub peer: Name,
     /// Volume and breadth.
     pub counts: DayCounts,
+    /// Calls by hour; of a bucket none.
+    pub hours: DayHours,
     /// Largest value of each signal that had one, in thousandths of a bit.
     pub values: BTreeMap<Signal, i64>,
 }
@@ -125,6 +131,8 @@ pub struct Actor {
     pub peer: Name,
     /// Its active days, ascending.
     pub days: Vec<DayCounts>,
+    /// Its calls by hour of the week; of a bucket none.
+    hours: Option<Box<WeekHours>>,
 }
 
 /// Members and active days of a group: the organization, an account, a peer group.
@@ -232,9 +240,12 @@ impl Memory {
     }
 
     fn add_actor(&mut self, day: &ActorDay, habitual: bool, names: &Names) {
-        let new = || Actor { peer: day.peer, days: Vec::with_capacity(8) };
+        let new = || Actor { peer: day.peer, days: Vec::with_capacity(8), hours: None };
         let actor = self.actors.entry(day.profile).or_insert_with(new);
         actor.days.push(day.counts);
+        if !day.hours.is_empty() {
+            actor.hours.get_or_insert_default().add(weekday(day.counts.date), &day.hours);
+        }
         let (peer, days) = (actor.peer, actor.days.len() as f64);
         let kind = ActorKind::of(names.text(day.profile));
         if kind != ActorKind::Bucket {
@@ -299,6 +310,12 @@ impl Memory {
     /// Days on which an actor used a value, older ones counting less.
     pub fn used(&self, profile: Name, feature: Feature, value: Name, date: NaiveDate) -> f64 {
         self.own.get(&(profile, feature, value)).map_or(0.0, |own| own.days * decay(own.last, date))
+    }
+
+    /// Whether an actor is where it was a few days ago: who came to a place is there for some days, whatever the share of all days
+    /// on which it is there. That it came was told then.
+    pub fn stays(&self, profile: Name, feature: Feature, value: Name, date: NaiveDate) -> bool {
+        self.own.get(&(profile, feature, value)).is_some_and(|own| (date - own.last).num_days() <= STAY_DAYS)
     }
 
     /// The prefixes that an actor called from in the quarter before a date, in no order, with the days as bits.
@@ -381,6 +398,12 @@ impl Memory {
         let series: Vec<f64> = days.iter().map(|day| day.amount(count) / week.factor(weekday(day.date))).collect();
         let usual = prior.learn(&series);
         Level { mean: usual.mean * week.factor(weekday(date)), ..usual }
+    }
+
+    /// What each hour of a date is of the busiest one, on an actor's days.
+    pub fn hours(&self, profile: Name, date: NaiveDate) -> [f64; HOURS] {
+        let known = self.actors.get(&profile).and_then(|actor| actor.hours.as_ref());
+        known.map_or([1.0; HOURS], |hours| hours.shares(weekday(date)))
     }
 
     /// What a count came to within the seven days that a date is the last of, and the level of its past weeks; `today` is what the
@@ -486,7 +509,7 @@ mod tests {
             counts
         };
         let days = objects.iter().enumerate().map(day).collect();
-        let actor = Actor { peer: profile, days };
+        let actor = Actor { peer: profile, days, hours: None };
         let memory = Memory { actors: [(profile, actor)].into_iter().collect(), ..Memory::default() };
         (memory, profile, first + Days::new(objects.len() as u64))
     }

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::counts::{Count, DayCounts};
 use super::feature::{self, Feature};
+use super::hours::DayHours;
 use super::memory::{ActorDay, DayRecord, FactRow};
 use super::names::Names;
 use super::reads::{Amount, ReadRow};
@@ -28,6 +29,8 @@ use crate::schema;
 pub(super) const ROWS: &str = "_rows";
 const COUNTS: &str = "_counts";
 const SIGNALS: &str = "_signals";
+/// An actor's calls by hour.
+const HOURS: &str = "_hours";
 const STORY: &str = "_story";
 /// What an actor read from a bucket, which stands in the place of the account.
 const READS: &str = "_reads";
@@ -124,9 +127,14 @@ fn read_past(
         COUNTS => {
             let Some(counts) = DayCounts::from_text(record.date, value) else { return };
             let (profile, peer) = (names.of(actor), names.of(account));
-            record.actors.push(ActorDay { profile, peer, counts, values: BTreeMap::new() });
+            record.actors.push(ActorDay { profile, peer, counts, hours: DayHours::default(), values: BTreeMap::new() });
         }
-        // of the actor whose counts came before: the rows are sorted, and both names sort before all features
+        // of the actor whose counts came before: the rows are sorted, and these names sort before all features
+        HOURS => {
+            if let (Some(day), Some(hours)) = (record.actors.last_mut(), DayHours::from_text(value)) {
+                day.hours = hours;
+            }
+        }
         SIGNALS => {
             if let Some(day) = record.actors.last_mut() {
                 day.values = signals_of(value);
@@ -181,6 +189,9 @@ impl Kept<'_> {
         for day in &self.record.actors {
             let (profile, peer) = (self.names.text(day.profile), self.names.text(day.peer));
             rows.add(profile, peer, COUNTS, &day.counts.to_text(), day.counts.get(Count::Calls));
+            if !day.hours.is_empty() {
+                rows.add(profile, peer, HOURS, &day.hours.to_text(), 0);
+            }
             if !day.values.is_empty() {
                 rows.add(profile, peer, SIGNALS, &signals_text(&day.values), 0);
             }
@@ -253,12 +264,13 @@ mod tests {
         let mut counts = DayCounts::empty(date());
         counts.set(Count::Calls, 9);
         let values = BTreeMap::from([(Signal::Network, 2500)]);
+        let hours = DayHours::from_text("9=7;23=2").unwrap();
         let fact = |value, calls| FactRow { profile, account, feature: Feature::Api, value, calls };
         let facts = vec![fact(names.of("s3:GetObject"), 7), fact(names.of("s3:PutObject"), 2)];
         let record = DayRecord {
             date: date(),
             facts,
-            actors: vec![ActorDay { profile, peer, counts, values }],
+            actors: vec![ActorDay { profile, peer, counts, hours, values }],
             reads: vec![ReadRow { profile, bucket: account, amount: Amount { objects: 3, bytes: 4096 } }],
             stories: vec![8000, 5000],
         };

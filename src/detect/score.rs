@@ -10,6 +10,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use super::cell::{Cell, SLOTS, hour_of};
 use super::counts::{Count, DayCounts};
 use super::feature::{ActorKind, Feature};
+use super::hours::DayHours;
 use super::memory::Memory;
 use super::model::Level;
 use super::names::{Map, Name, Names, Set};
@@ -77,6 +78,23 @@ pub struct Scored {
     pub reads: BTreeMap<Name, Amount>,
     /// The unusual weeks of the actor that it is a part of.
     pub weeks: Vec<Weekly>,
+    /// Its most unusual hour and ten minutes.
+    pub bursts: Vec<Burst>,
+}
+
+/// Calls of an hour, or of ten minutes of it, beyond what the actor has at that hour of the week.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Burst {
+    /// The signal it is measured by.
+    pub signal: Signal,
+    /// Hour of the day, UTC.
+    pub hour: usize,
+    /// Calls.
+    pub calls: f64,
+    /// The level of that hour.
+    pub level: Level,
+    /// Bits beyond everyday work.
+    pub bits: f64,
 }
 
 /// What an actor did within seven days, beyond its past weeks.
@@ -103,6 +121,8 @@ pub struct ActorScore {
     pub peer: Name,
     /// Volume and breadth.
     pub counts: DayCounts,
+    /// Calls by hour; of a bucket none.
+    pub hours: DayHours,
     /// Largest value of each signal that had one, in bits.
     pub values: BTreeMap<Signal, f64>,
     /// The most unusual unit.
@@ -164,7 +184,10 @@ impl Day<'_> {
     fn actor(&self, profile: Name, cells: &[usize], shape: ShapeOf<'_>) -> ActorScore {
         let peer = self.peer(profile, &cells[0]);
         let counts = self.counts(cells);
-        let shape = if ActorKind::of(self.names.text(profile)) == ActorKind::Bucket { 0.0 } else { shape(&counts) };
+        let (shape, hours) = match ActorKind::of(self.names.text(profile)) {
+            ActorKind::Bucket => (0.0, DayHours::default()),
+            _ => (shape(&counts), DayHours::new(by_hour(cells.iter().map(|at| &self.cells[*at])))),
+        };
         let scorer = self.scorer(profile, peer, shape);
         let units = self.units(&scorer, cells);
         let scored: Vec<Scored> = units.into_iter().map(|unit| scorer.unit(unit)).collect();
@@ -174,7 +197,7 @@ impl Day<'_> {
             *value = value.max(measured.value);
         }
         let best = scored.into_iter().reduce(|best, next| if next.score > best.score { next } else { best });
-        ActorScore { profile, peer, counts, values, best: best.expect("an actor has a cell") }
+        ActorScore { profile, peer, counts, hours, values, best: best.expect("an actor has a cell") }
     }
 
     /// The peer group: the known one, else that of the first cell; a bucket has none.
@@ -276,6 +299,11 @@ impl Day<'_> {
     pub(super) fn hour_used(&self, profile: Name, hour: &str) -> f64 {
         self.prepared.hour(hour).map_or(0.0, |value| self.memory.used(profile, Feature::Hour, value, self.date))
     }
+}
+
+/// Calls in each hour of the day.
+fn by_hour<'c>(cells: impl Iterator<Item = &'c Cell>) -> [i64; 24] {
+    slots(cells).map(|hour| hour.iter().sum())
 }
 
 /// Calls in each ten minutes of each hour of the day.

@@ -1,7 +1,7 @@
 //! Stories: what belongs together is one finding.
 //!
 //! Owns: which scored actors of a day are one story (same person, same rare source address, one made the other's
-//! credentials), the story's score, and the cells that carry it. Refuses: to read events.
+//! credentials; crowds are `crowd`'s), the story's score, and the cells that carry it. Refuses: to read events.
 //! Invariant: every scored actor is in exactly one story; the order of its members is that of their scores.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 
 use super::cell::{Cell, hour_of};
-use super::feature::{ActorKind, Feature};
+use super::feature::{self, ActorKind, Feature};
 use super::memory::Memory;
 use super::names::{Map, Name, Names};
 use super::reads::Amount;
-use super::score::{ActorScore, Day, Fact, KnownUnits, Scored, round, slots};
+use super::score::{ActorScore, Day, Fact, KnownUnits, Scored, round};
 use super::signal::Signal;
 
 /// Bits below which an actor-day is nobody's story.
@@ -35,7 +35,7 @@ const EVIDENCE: f64 = 1.0;
 
 /// Score of the place from which everything that came from there is evidence, and bits of what makes it strange.
 const STRANGE_PLACE: f64 = 4.0;
-const STRANGE: f64 = 2.0;
+pub(super) const STRANGE: f64 = 2.0;
 
 /// A story: scored actors by index, the most unusual one first.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,6 +111,7 @@ impl Scene<'_> {
                 stories.push(self.story(group.into_iter().map(|at| order[at]).collect()));
             }
         }
+        let mut stories = self.crowds(stories);
         let text = |story: &Story| self.names.text(self.scores[story.members[0]].profile);
         stories.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| text(a).cmp(text(b))));
         stories
@@ -179,6 +180,7 @@ struct Meetings<'l> {
     by_address: Map<Name, Vec<usize>>,
     by_maker: Map<Name, Vec<usize>>,
     by_profile: Map<Name, usize>,
+    by_person: BTreeMap<&'l str, Vec<usize>>,
 }
 
 impl<'l> Meetings<'l> {
@@ -189,16 +191,25 @@ impl<'l> Meetings<'l> {
             link.makers.iter().for_each(|maker| by_maker.entry(*maker).or_default().push(at));
         }
         let by_profile = links.iter().enumerate().map(|(at, link)| (link.profile, at)).collect();
-        Self { links, by_address, by_maker, by_profile }
+        let mut by_person: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (at, link) in links.iter().enumerate() {
+            link.person.iter().for_each(|(person, _)| by_person.entry(person).or_default().push(at));
+        }
+        // IAM users of one name in several accounts need not be one person
+        by_person.retain(|_, all| all.iter().any(|at| links[*at].person.as_ref().is_some_and(|(_, central)| *central)));
+        Self { links, by_address, by_maker, by_profile, by_person }
     }
 
-    /// Those who share a rare address with one, who made its credentials, or whose credentials it made. What was asked for once
+    /// Those who share a rare address with one, who are the same person, who made its credentials, or whose credentials it made. What was asked for once
     /// has joined all that it joins, and is not asked for again.
     fn joined(&mut self, at: usize) -> Vec<usize> {
         let link = &self.links[at];
         let mut found: Vec<usize> =
             link.makers.iter().filter_map(|maker| self.by_profile.get(maker)).copied().collect();
         found.extend(self.by_maker.remove(&link.profile).unwrap_or_default());
+        if let Some((person, _)) = &link.person {
+            found.extend(self.by_person.remove(person.as_str()).unwrap_or_default());
+        }
         for address in &link.addresses {
             found.extend(self.by_address.remove(address).unwrap_or_default());
         }
@@ -232,6 +243,8 @@ struct Links {
     addresses: BTreeSet<Name>,
     /// Those who made its credentials; of a bucket, those who read most from it.
     makers: BTreeSet<Name>,
+    /// Whose identity it is, and whether that is a person behind Identity Center.
+    person: Option<(String, bool)>,
 }
 
 impl Links {
@@ -242,6 +255,7 @@ impl Links {
                 profile: score.profile,
                 addresses: BTreeSet::new(),
                 makers: main_readers(scene, &score.best),
+                person: None,
             };
         }
         let unit = || score.best.cells.iter().map(|at| &scene.cells[*at]);
@@ -260,6 +274,7 @@ impl Links {
                 .map(|cell| cell.address)
                 .collect(),
             makers: unit().filter_map(|cell| makers.get(&cell.key)).copied().collect(),
+            person: feature::person(names.text(score.profile)),
         }
     }
 }
@@ -285,13 +300,6 @@ fn main_readers(scene: &Scene<'_>, unit: &Scored) -> BTreeSet<Name> {
     let all = [0, 1].map(|side: usize| excess.values().map(|beyond| beyond[side]).sum::<f64>());
     let is_main = |beyond: &[f64; 2]| (0..2).any(|side| all[side] > 0.0 && 2.0 * beyond[side] >= all[side]);
     excess.into_iter().filter(|(_, beyond)| is_main(beyond)).map(|(reader, _)| reader).collect()
-}
-
-/// The hour of the day with the busiest ten minutes; the first of equals.
-fn busiest_hour<'c>(cells: impl Iterator<Item = &'c Cell>) -> Option<u32> {
-    let slots = slots(cells);
-    let most = |hour: &usize| slots[*hour].iter().copied().max();
-    (0..slots.len()).rev().max_by_key(most).map(|hour| hour as u32)
 }
 
 impl Scene<'_> {
@@ -340,12 +348,12 @@ impl Scene<'_> {
         let mut calls: BTreeMap<Name, i64> = BTreeMap::new();
         unit.cells.iter().for_each(|at| *calls.entry(self.cells[*at].api).or_default() += self.cells[*at].calls);
         let busiest = calls.iter().max_by_key(|(api, calls)| (**calls, self.names.text(**api))).map(|(api, _)| *api);
-        let busiest_hour = busiest_hour(unit.cells.iter().map(|at| &self.cells[*at]));
+        let burst = |signal: Signal| unit.bursts.iter().find(|burst| burst.signal == signal).map(|burst| burst.hour);
         let from = unit.facts.iter().filter(|fact| fact.signal == Signal::BucketReads && fact.bits > EVIDENCE);
         let unusual: BTreeSet<Name> = from.map(|fact| fact.value).collect();
         let carries = |signal: Signal, cell: &Cell| match signal {
             Signal::Calls => Some(cell.api) == busiest,
-            Signal::BusiestHour | Signal::BusiestMinutes => busiest_hour == Some(hour_of(cell.first).0),
+            Signal::BusiestHour | Signal::BusiestMinutes => burst(signal) == Some(hour_of(cell.first).0 as usize),
             Signal::Denied | Signal::WeekDenied => matches!(self.names.text(cell.outcome), "denied" | "auth_failed"),
             Signal::Objects | Signal::Bytes | Signal::WeekObjects | Signal::WeekBytes => cell.reads.is_some(),
             Signal::BucketReads => cell.reads.is_some_and(|bucket| unusual.contains(&bucket)),

@@ -10,12 +10,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::cell::{Cell, WEEKEND, hour_of, hour_value};
 use super::counts::{Count, DayCounts};
 use super::feature::{ActorKind, Feature};
+use super::hours::HOURS;
 use super::model::{Level, bits, trust};
 use super::names::{Name, Set};
 use super::prepared::KeyUse;
 use super::reads::{Amount, Sums};
 use super::regain;
-use super::score::{Day, Fact, Measured, Scored, Weekly, round};
+use super::score::{Burst, Day, Fact, Measured, Scored, Weekly, round, slots};
 use super::signal::Signal;
 
 /// Days of its surroundings' behaviour that an actor's own is pulled by.
@@ -128,6 +129,9 @@ impl Scorer<'_> {
                     continue;
                 }
                 let memory = self.day.memory;
+                if is_place(feature) && memory.stays(self.profile, feature, value, self.day.date) {
+                    continue;
+                }
                 let used = memory.used(self.profile, feature, value, self.day.date);
                 let adoption = memory.adoption(feature, value, self.peer, cell.account, 0.3);
                 let surprise = bits(memory.predictive(used, self.days, adoption, CONTEXT_PULL)) - CONTEXT_FLOOR;
@@ -282,14 +286,31 @@ impl Scorer<'_> {
         self.day.reads(unit).into_iter().map(fact).filter(|fact| fact.bits > 0.0).collect()
     }
 
+    /// The hour with the most calls, and the one with the most in ten minutes, beyond what the actor has at that hour of the week.
+    fn bursts(&self, unit: &[usize]) -> Vec<Burst> {
+        let slots = slots(unit.iter().map(|at| &self.day.cells[*at]));
+        let shares = self.day.memory.hours(self.profile, self.day.date);
+        let most = |calls: [i64; HOURS], signal, count| {
+            let level = self.day.memory.level(self.profile, count, self.day.date, BURST);
+            let burst = |(hour, calls): (usize, i64)| {
+                let (calls, level) = (calls as f64, Level { mean: level.mean * shares[hour], ..level });
+                let bits = (mixed_bits(level, BURST.mean, calls, self.days) - BURST_FLOOR) * trust(self.days);
+                Burst { signal, hour, calls, level, bits }
+            };
+            let bursts = calls.into_iter().enumerate().filter(|(_, calls)| *calls > 0).map(burst);
+            bursts.reduce(|best, next| if next.bits > best.bits { next } else { best }).filter(|burst| burst.bits > 0.0)
+        };
+        let hour = most(slots.map(|hour| hour.iter().sum()), Signal::BusiestHour, Count::BusiestHour);
+        let minutes = slots.map(|hour| hour.into_iter().max().unwrap_or(0));
+        hour.into_iter().chain(most(minutes, Signal::BusiestMinutes, Count::BusiestMinutes)).collect()
+    }
+
     /// How far the unit's counts are beyond the actor's days.
     fn volumes(&self, counts: &DayCounts) -> Vec<(Signal, f64)> {
         let (known, seen) = (trust(self.days), self.seen());
         let usual = [
             (Signal::Calls, Count::Calls, Level { mean: 5.0, dispersion: 1.0 }, 3.0, known),
             (Signal::Apis, Count::Apis, Level { mean: 5.0, dispersion: 1.0 }, 3.0, known),
-            (Signal::BusiestHour, Count::BusiestHour, BURST, BURST_FLOOR, known),
-            (Signal::BusiestMinutes, Count::BusiestMinutes, BURST, BURST_FLOOR, known),
             (Signal::Denied, Count::Denied, Level { mean: 0.3, dispersion: 2.0 }, 1.0, seen),
             (Signal::Resources, Count::Resources, Level { mean: 1.0, dispersion: 1.5 }, 2.0, seen),
             (Signal::Objects, Count::Objects, OBJECTS, READS_FLOOR, seen),
@@ -323,6 +344,8 @@ impl Scorer<'_> {
         until: DateTime<Utc>,
     ) -> Scored {
         let weeks = self.weeks(&counts, until);
+        let bursts = if self.kind == ActorKind::Bucket { Vec::new() } else { self.bursts(&cells) };
+        values.extend(bursts.iter().map(|burst| (burst.signal, burst.bits)));
         values.extend(weeks.iter().map(|weekly| (weekly.signal, weekly.bits)));
         let measure = |(signal, value): (Signal, f64)| {
             let bits = self.day.memory.surprise(self.kind, self.profile, signal, value);
@@ -344,8 +367,13 @@ impl Scorer<'_> {
         signals.sort_by(|a, b| b.credit.total_cmp(&a.credit).then_with(|| a.signal.cmp(&b.signal)));
         let score = round(context + deeds + joint);
         let reads = self.day.reads(&cells);
-        Scored { profile: self.profile, cells, score, context, joint, signals, facts, counts, reads, weeks }
+        Scored { profile: self.profile, cells, score, context, joint, signals, facts, counts, reads, weeks, bursts }
     }
+}
+
+/// Whether a value of a feature is where somebody is.
+fn is_place(feature: Feature) -> bool {
+    matches!(feature, Feature::Network | Feature::Country | Feature::NetworkKind)
 }
 
 /// -log2 of the probability of so many or more, by the actor's level and by the order of magnitude alone, which is all

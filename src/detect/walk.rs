@@ -330,6 +330,7 @@ fn record(date: NaiveDate, day: &ScoredDay, stories: &[Story], names: &mut Names
         profile: score.profile,
         peer: score.peer,
         counts: score.counts,
+        hours: score.hours,
         values: score.values.iter().map(|(signal, bits)| (*signal, millibits(*bits))).collect(),
     };
     DayRecord {
