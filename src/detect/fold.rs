@@ -608,6 +608,31 @@ mod tests {
     }
 
     #[test]
+    fn like_calls_that_read_and_succeeded_are_forgotten_before_any_that_write_or_fail() {
+        let mut fold = Fold::new(150_000);
+        let all = [("success", 40), ("denied", 4)];
+        for (outcome, hours) in all {
+            for number in 0..30 {
+                let address = format!("198.51.100.{number}");
+                let calls: Vec<Call<'_>> =
+                    (0..hours).map(|step| ("ListBuckets", None, step % 24 * 3600 + step)).collect();
+                let others = [("sourceipaddress", address.as_str()), ("outcome", outcome)];
+                fold.add(&Columns::of(&batch(&calls, &others)).unwrap());
+            }
+        }
+        let forgotten = fold.finish();
+        assert!(fold.level.keeps(Part::Caller, &[b"a"]), "{:?}", fold.level);
+        let mut names = Names::default();
+        let cells = fold.cells(&mut names, &mut Places::default());
+        let left = |outcome: &str| {
+            let of = |cell: &&Cell| names.text(cell.outcome) == outcome;
+            cells.iter().filter(of).map(|cell| cell.calls).sum::<i64>()
+        };
+        assert_eq!(left("denied"), 120);
+        assert_eq!((left("success") + forgotten.calls, forgotten.calls > 0, left("success") > 0), (1200, true, true));
+    }
+
+    #[test]
     fn a_limit_that_nothing_fits_in_loses_calls_and_tells_how_many() {
         let calls: Vec<Call<'_>> = (0..50).map(|second| ("ListBuckets", None, second)).collect();
         let mut fold = Fold::new(1000);

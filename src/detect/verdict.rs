@@ -289,6 +289,13 @@ fn description(case: &Case<'_>, sequence: Option<&Sequence>, evidence: &[Evidenc
         evidence.len(),
         case.score
     );
+    if is_bucket(case.members[0], case.explainer.names) {
+        let reader = most_common(evidence.iter().map(|event| event.actor.as_str()));
+        let _ = write!(
+            text,
+            " The bucket is what this is about; of those who read from it, {reader} is the largest reader."
+        );
+    }
     if let Some(Sequence { purposes, .. }) = sequence {
         let _ = write!(text, " What succeeded is an attack sequence: {}.", purposes.join(", "));
     }
