@@ -303,6 +303,8 @@ pub(super) struct Seen {
     /// Counts the batches of events by twos; hours age by it. An hour of the present turn's events is never given up:
     /// what was known of it when the questions were put is needed when they are admitted.
     turn: u64,
+    /// The turns at which the batch before and the present one began.
+    batches: (u64, u64),
     /// Bytes that all of it may take; beyond it, hours that are not in use are given up.
     budget: u64,
 }
@@ -311,7 +313,7 @@ impl Seen {
     /// Knows nothing but which files there are.
     pub(super) fn new(snapshot: TableSnapshot, budget: u64) -> Self {
         let by_day = by_day(&snapshot);
-        Self { snapshot, by_day, days: BTreeMap::new(), turn: 0, budget }
+        Self { snapshot, by_day, days: BTreeMap::new(), turn: 0, batches: (0, 0), budget }
     }
 
     /// The table's files, as far as they are asked.
@@ -431,10 +433,16 @@ impl Seen {
         }
     }
 
-    /// Starts the next batch: all that was admitted is in the lake now, and can be read from there again. Half of the
-    /// room is left to what comes.
+    /// Starts the next batch: all that was admitted is in the lake now, and can be read from there again. Hours that
+    /// neither this batch nor the one before used are given up, so that memory does not grow with what was ingested;
+    /// half of the room is left to what comes.
     pub(super) fn next_batch(&mut self) {
         self.days.values_mut().flat_map(|day| &mut day.minutes).for_each(Minute::commit);
+        let (before, present) = self.batches;
+        for (day, hour) in self.by_age(before + 1) {
+            self.days.entry(day).and_modify(|known| known.forget(hour));
+        }
+        self.batches = (present, self.turn);
         self.make_room(self.budget / 2, u64::MAX);
         self.days.retain(|_, day| !day.is_empty());
     }

@@ -142,6 +142,21 @@ async fn what_makes_room_is_read_again_when_it_is_needed() {
 }
 
 #[tokio::test]
+async fn hours_of_two_batches_are_held_and_older_ones_are_read_again() {
+    let lake = lake_of(&[]).await;
+    let mut seen = Seen::new(lake.snapshot(&EVENTS).await.unwrap(), u64::MAX);
+    for hour in 0u32..5 {
+        let new: Vec<(u32, i64)> = (0..100).map(|number| (hour * 100 + number, i64::from(hour) * 60)).collect();
+        assert_eq!(pass(&mut seen, &new).await.len(), 100);
+        let before: HashSet<Path> = seen.snapshot().files.iter().map(|file| file.path.clone()).collect();
+        seen.advance(append(&lake, &new).await, |path| !before.contains(path));
+        seen.next_batch();
+        assert_eq!(learned(&seen), if hour == 0 { 100 } else { 200 });
+    }
+    assert_eq!(pass(&mut seen, &[(7, 0), (499, 240)]).await, [] as [u32; 0]);
+}
+
+#[tokio::test]
 async fn hours_that_are_not_used_are_given_up_and_only_they_are_read_again() {
     let old: Vec<(u32, i64)> = (0..6_000).map(|number| (number, i64::from(number) % 1440)).collect();
     let lake = lake_of(std::slice::from_ref(&old)).await;
