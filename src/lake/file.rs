@@ -79,15 +79,17 @@ impl FileWriter {
     /// # Errors
     /// `Internal` where parquet refuses the schema.
     pub fn new(table: &'static Table) -> Result<Self> {
-        Self::with(table, Profile::Fresh)
+        Self::with(table, Profile::Fresh, 0)
     }
 
-    /// Starts a file of a table that is written for a purpose.
+    /// Starts a file of a table that is written for a purpose and will have about so many bytes. They are reserved at
+    /// once: a buffer that grows is there twice while it does.
     ///
     /// # Errors
     /// As [`FileWriter::new`].
-    pub fn with(table: &'static Table, profile: Profile) -> Result<Self> {
-        let writer = ArrowWriter::try_new(Vec::new(), table.file_schema(), Some(writer_properties(profile)))
+    pub fn with(table: &'static Table, profile: Profile, bytes: usize) -> Result<Self> {
+        let (buffer, properties) = (Vec::with_capacity(bytes), writer_properties(profile));
+        let writer = ArrowWriter::try_new(buffer, table.file_schema(), Some(properties))
             .map_err(|error| failed(table, error))?;
         Ok(Self { table, writer, rows: 0 })
     }

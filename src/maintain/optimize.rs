@@ -140,7 +140,18 @@ async fn rewrite(
 ) -> Result<TableOptimized> {
     let part = TableSnapshot { files: task.files.clone(), schema: Arc::clone(&snapshot.schema), ..empty(snapshot) };
     let rows = query::ordered(&part, order(table), &options.query).await?;
-    let (staged, written) = write(lake, table, snapshot.version, task.day, options.target_size, rows).await?;
+    let files = Files {
+        lake: lake.clone(),
+        table,
+        version: snapshot.version,
+        day: task.day,
+        target_size: options.target_size,
+        left: task.files.iter().map(|file| file.size).sum(),
+        open: None,
+        staged: Vec::new(),
+        rows: 0,
+    };
+    let (staged, written) = write(files, rows).await?;
     let known: Option<u64> = task.files.iter().map(|file| file.rows).sum();
     if known.is_some_and(|known| known != written) {
         return Err(Error::new(
@@ -175,17 +186,8 @@ fn empty(snapshot: &TableSnapshot) -> TableSnapshot {
 }
 
 /// Encodes rows as they come, on a thread of its own, and stages every file that is full.
-async fn write(
-    lake: &Lake,
-    table: &'static Table,
-    version: i64,
-    day: Option<NaiveDate>,
-    target_size: u64,
-    mut rows: BoxStream<'static, Result<RecordBatch>>,
-) -> Result<(Vec<StagedFile>, u64)> {
+async fn write(mut files: Files, mut rows: BoxStream<'static, Result<RecordBatch>>) -> Result<(Vec<StagedFile>, u64)> {
     let (sender, receiver) = mpsc::channel(2);
-    let mut files =
-        Files { lake: lake.clone(), table, version, day, target_size, open: None, staged: Vec::new(), rows: 0 };
     let handle = Handle::current();
     let encoder =
         tokio::task::spawn_blocking(move || files.take_all(receiver, &handle).map(|()| (files.staged, files.rows)));
@@ -215,6 +217,8 @@ struct Files {
     version: i64,
     day: Option<NaiveDate>,
     target_size: u64,
+    /// Bytes of the files that are read, without those that were written.
+    left: u64,
     open: Option<FileWriter>,
     staged: Vec<StagedFile>,
     rows: u64,
@@ -239,16 +243,22 @@ impl Files {
         self.rows += batch.num_rows() as u64;
         let mut file = match self.open.take() {
             Some(file) => file,
-            None => FileWriter::with(self.table, Profile::Compacted)?,
+            None => FileWriter::with(self.table, Profile::Compacted, self.buffer())?,
         };
         file.write(&batch)?;
         self.open = Some(file);
         Ok(())
     }
 
+    /// Bytes that the next file may have: what is left, or a full one and its last row group.
+    fn buffer(&self) -> usize {
+        usize::try_from(self.left.min(self.target_size + self.target_size / 4)).unwrap_or_default()
+    }
+
     fn close(&mut self, handle: &Handle) -> Result<()> {
         let Some(file) = self.open.take() else { return Ok(()) };
         let file = file.finish(self.day)?;
+        self.left = self.left.saturating_sub(file.bytes.len() as u64);
         self.staged.push(handle.block_on(self.lake.stage_rewrite(self.table, &file, self.version))?);
         Ok(())
     }

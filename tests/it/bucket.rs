@@ -2,9 +2,11 @@
 
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
+use std::time::Instant;
 
 use futures::StreamExt;
 
+use crate::exactly_once::{Chance, kill_after};
 use crate::support::aws::Aws;
 use crate::support::canned::Canned;
 use crate::support::emulator::{Emulator, Kind};
@@ -28,10 +30,14 @@ fn log(number: u32) -> String {
 async fn logs(emulator: &Emulator, bucket: &str, objects: u32) -> Aws {
     let aws = Aws::of(emulator);
     aws.bucket(bucket).await;
-    for number in 0..objects {
+    put_logs(&aws, bucket, 0..objects).await;
+    aws
+}
+
+async fn put_logs(aws: &Aws, bucket: &str, numbers: std::ops::Range<u32>) {
+    for number in numbers {
         aws.put(bucket, &log(number), object(number * 8..number * 8 + 10)).await;
     }
-    aws
 }
 
 /// Source and lake of a test in one bucket.
@@ -333,6 +339,53 @@ async fn killed_at_any_request_and_run_again_every_event_is_there_once() {
     assert_eq!(bucket.events(&world, emulator.endpoint()), "98,98");
     world.run_at(emulator.endpoint(), &bucket.ingest(&[])).expect(0);
     assert_eq!(world.report()["rows"], 0);
+}
+
+/// Kills on one lake, so that its log does not get so long that every start takes its time to read it.
+const KILLS_OF_A_LAKE: usize = 25;
+
+/// Objects that are added before each run, so that there is always something to read and to commit.
+const NEW_OBJECTS: u32 = 3;
+
+/// Kills runs at moments drawn from all of a run's duration, lets the last one through, and checks what is there.
+async fn kill_again_and_again(emulator: &Emulator, seed: u64) -> usize {
+    let name = format!("e2e-killed-{seed}");
+    let (world, bucket, mut chance) = (World::new(), Bucket::named(&name), Chance::of(seed));
+    let start = || {
+        let mut command = world.at(emulator.endpoint(), &bucket.ingest(&["--commit-bytes", "4KiB"]));
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts")
+    };
+    let (mut objects, mut kills) = (2 * NEW_OBJECTS, 0);
+    let aws = logs(emulator, &name, objects).await;
+    let began = Instant::now();
+    assert!(start().wait().expect("waits").success());
+    let whole = began.elapsed();
+    while kills < KILLS_OF_A_LAKE {
+        put_logs(&aws, &name, objects..objects + NEW_OBJECTS).await;
+        objects += NEW_OBJECTS;
+        let moment = whole.mul_f64(chance.below(1000) as f64 / 1000.0);
+        kills += usize::from(kill_after(start(), moment));
+    }
+    world.run_at(emulator.endpoint(), &bucket.ingest(&[])).expect(0);
+    let events = objects * 8 + 2;
+    assert_eq!(bucket.events(&world, emulator.endpoint()), format!("{events},{events}"));
+    world.run_at(emulator.endpoint(), &bucket.ingest(&[])).expect(0);
+    assert_eq!([&world.report()["rows"], &world.report()["objects"]["read"]], [0, 0]);
+    kills
+}
+
+#[test]
+fn killed_at_200_moments_every_event_is_there_once() {
+    let Some(emulator) = ministack() else { return };
+    let lakes = |half: u64| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        (0..4).map(|lake| runtime.block_on(kill_again_and_again(emulator, half * 100 + lake))).sum::<usize>()
+    };
+    let kills: usize = std::thread::scope(|scope| {
+        let halves = [1, 2].map(|half| scope.spawn(move || lakes(half)));
+        halves.map(|half| half.join().expect("no panic")).into_iter().sum()
+    });
+    assert_eq!(kills, 200);
 }
 
 /// Puts every file below a folder into a bucket, some at a time; answers how many.

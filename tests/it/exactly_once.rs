@@ -330,7 +330,7 @@ fn start(world: &World) -> Child {
 }
 
 /// Waits for a moment of the child's life, and kills it; false where it had ended, and well, by then.
-fn kill_after(mut child: Child, moment: Duration) -> bool {
+pub fn kill_after(mut child: Child, moment: Duration) -> bool {
     let started = Instant::now();
     while started.elapsed() < moment {
         if let Some(status) = child.try_wait().expect("waits") {

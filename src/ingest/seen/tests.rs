@@ -50,7 +50,7 @@ async fn append(lake: &Lake, events: &[(u32, i64)]) -> TableSnapshot {
         }
     });
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap();
-    let mut writer = FileWriter::with(&EVENTS, Profile::Compacted).unwrap();
+    let mut writer = FileWriter::with(&EVENTS, Profile::Compacted, 0).unwrap();
     writer.write(&batch).unwrap();
     let file = writer.finish(Some(date_of(DAY))).unwrap();
     let staged = lake.stage(&EVENTS, &[file]).await.unwrap();
