@@ -242,6 +242,14 @@ impl Day {
         &mut self.minutes[usize::from(minute_of(time))]
     }
 
+    /// Notes identities of the lake. They are counted first, so that a minute's set grows once and not by doubling.
+    fn learn<'e>(&mut self, events: impl Iterator<Item = &'e Identified> + Clone) {
+        let mut counts = [0; MINUTES as usize];
+        events.clone().for_each(|event| counts[usize::from(minute_of(event.time))] += 1);
+        self.minutes.iter_mut().zip(counts).for_each(|(minute, count)| minute.lake.reserve(count));
+        events.for_each(|event| _ = self.minute(event.time).lake.insert(event.key.0));
+    }
+
     /// Notes that an hour was used.
     fn touch(&mut self, time: i64, turn: u64) {
         let used = &mut self.used[hour_of(minute_of(time))];
@@ -370,10 +378,9 @@ impl Seen {
             // read now, but in nobody's use yet
             let turn = self.turn - 1;
             let known = self.day(day);
-            for event in keys.into_iter().filter(|event| hours.has(hour_of(minute_of(event.time)))) {
-                known.minute(event.time).lake.insert(event.key.0);
-                known.touch(event.time, turn);
-            }
+            let kept = keys.iter().filter(|event| hours.has(hour_of(minute_of(event.time))));
+            known.learn(kept.clone());
+            kept.for_each(|event| known.touch(event.time, turn));
             known.files[at].learned(day, group, hours);
             self.make_room(self.budget, self.turn);
         }
@@ -427,9 +434,7 @@ impl Seen {
     /// Notes identities that are in the lake, read elsewhere.
     pub(super) fn learn(&mut self, day: i32, events: &[Identified]) {
         if let Some(known) = self.days.get_mut(&day) {
-            for event in events {
-                known.minute(event.time).lake.insert(event.key.0);
-            }
+            known.learn(events.iter());
         }
     }
 

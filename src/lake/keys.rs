@@ -37,6 +37,7 @@ pub struct KeyFile {
     reader: Reader,
     metadata: Arc<ParquetMetaData>,
     groups: Vec<KeyGroup>,
+    memory: u64,
 }
 
 /// A row group: the part of a file whose identities are read together.
@@ -87,7 +88,8 @@ impl KeyFile {
         let metadata =
             footer.load_and_finish(&mut reader, file.size).await.map_err(|error| damaged(&file.path, error))?;
         let groups = metadata.row_groups().iter().map(group).collect();
-        Ok(Self { reader, metadata: Arc::new(metadata), groups })
+        let memory = metadata.memory_size() as u64;
+        Ok(Self { reader, metadata: Arc::new(metadata), groups, memory })
     }
 
     /// The row groups, in the file's order.
@@ -97,7 +99,7 @@ impl KeyFile {
 
     /// Bytes that are held.
     pub fn memory(&self) -> u64 {
-        self.metadata.memory_size() as u64
+        self.memory
     }
 
     /// Identities and times of all events of a row group.
