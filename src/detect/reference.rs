@@ -10,7 +10,7 @@ use crate::error::Result;
 const SHAPE: &str = include_str!("../../models/reference/shape.json");
 
 /// Version that findings name when the reference shape model scored them.
-pub const VERSION: &str = "reference/1";
+pub const VERSION: &str = "reference/2";
 
 /// The shipped shape model.
 ///

@@ -225,7 +225,8 @@ impl Scaler {
 
 /// Euclidean distance of each row from its projection.
 /// The principal components of rows: the first eigenvectors of their scatter matrix. linfa's own fit approaches them step by
-/// step and can panic where its steps degenerate (a lake of 1,900 identities had it do so); a matrix of this width is solved exactly in less time.
+/// step, does not always come near, and panics where its steps degenerate (a lake of 1,900 identities had it do so); a matrix of
+/// this width is solved exactly in less time.
 fn principal(rows: &Array2<f64>) -> Result<Pca<f64>> {
     let failed = || Error::new(ErrorKind::Internal, "cannot fit the shape model");
     let mean = rows.mean_axis(Axis(0)).ok_or_else(failed)?;
