@@ -22,6 +22,9 @@ const SCHEMA_VERSION: u32 = 1;
 /// Version of the crate whose model is inside; it promises nothing between versions.
 const LINFA_VERSION: &str = "0.8";
 
+/// How components are found; a model that was fitted in another way is fitted anew.
+const FIT: &str = "exact";
+
 /// Components kept: volume, breadth, failure, writing; what they do not explain is the shape's surprise.
 const COMPONENTS: usize = 4;
 
@@ -52,7 +55,7 @@ pub struct ShapeModel {
     pub trained_to: NaiveDate,
     /// Number of training rows.
     pub rows: usize,
-    /// SHA-256 of the training rows: the same rows need no second fit.
+    /// [`Training::digest`]: the same rows need no second fit.
     pub training_digest: String,
 }
 
@@ -92,9 +95,9 @@ impl Training {
         (count >= LEAST_ROWS).then_some(Self { rows, from, to })
     }
 
-    /// SHA-256 of the rows.
+    /// SHA-256 of the rows and of the way they are fitted.
     pub fn digest(&self) -> String {
-        let mut hash = Sha256::new();
+        let mut hash = Sha256::new_with_prefix(FIT);
         self.rows.iter().for_each(|value| hash.update(value.to_le_bytes()));
         hex(&hash.finalize())
     }
