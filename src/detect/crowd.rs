@@ -1,7 +1,8 @@
 //! Crowds: people who do the same for the first time on the same day are one story, a roll-out, a drill, a hackathon.
 //!
 //! Owns: which stories of a day those are. Refuses: scores; the story of a crowd has that of its most unusual member, as more people
-//! make it no more of an attack. Invariant: a story that came from a strange place is nobody's crowd.
+//! make it no more of an attack. Invariant: a story that came from a strange place, or that a rule
+//! names, is nobody's crowd.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,12 +36,14 @@ impl Scene<'_> {
         out
     }
 
-    /// What a story's people did for the first time, with bits; nothing where one of them was in a strange place.
+    /// What a story's people did for the first time, with bits; nothing where one of them was in a strange place, or a rule names what
+    /// one did: each who opens a bucket to the world is told.
     fn firsts(&self, story: &Story) -> BTreeMap<First, f64> {
         let mut firsts = BTreeMap::new();
         for score in story.members.iter().map(|at| &self.scores[*at]) {
             let is_person = ActorKind::of(self.names.text(score.profile)) == ActorKind::Person;
-            if !is_person || score.best.facts.iter().any(|fact| is_of_place(fact) && fact.bits > STRANGE) {
+            let is_ruled = self.ruled.contains_key(&score.profile);
+            if !is_person || is_ruled || score.best.facts.iter().any(|fact| is_of_place(fact) && fact.bits > STRANGE) {
                 return BTreeMap::new();
             }
             let is_first = |fact: &&Fact| !self.memory.knows(score.profile, fact.feature, fact.value);
