@@ -252,7 +252,7 @@ impl Files {
 
     /// Bytes that the next file may have: what is left, or a full one and its last row group.
     fn buffer(&self) -> usize {
-        usize::try_from(self.left.min(self.target_size + self.target_size / 4)).unwrap_or_default()
+        usize::try_from(self.left.min(self.target_size.saturating_add(self.target_size / 4))).unwrap_or_default()
     }
 
     fn close(&mut self, handle: &Handle) -> Result<()> {
