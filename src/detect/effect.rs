@@ -5,6 +5,7 @@
 //! Refuses: to judge. A consequence is a value like an API, and as rare as the past says it is.
 //! Invariant: parameters that cannot be read have no consequence; nothing here fails.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
@@ -77,25 +78,32 @@ const PROTECTIONS: [&str; 13] = [
     "restrictpublicbuckets",
 ];
 
-/// Operations that give a user credentials or rights.
-const CREDENTIALS: [&str; 8] = [
-    "AddUserToGroup",
-    "AttachUserPolicy",
-    "CreateAccessKey",
-    "CreateLoginProfile",
-    "DeactivateMFADevice",
-    "PutUserPolicy",
-    "UpdateAccessKey",
-    "UpdateLoginProfile",
+/// Operations that give a user credentials or rights, with what it is that they give or take.
+const CREDENTIALS: [(&str, &str); 8] = [
+    ("AddUserToGroup", "rights"),
+    ("AttachUserPolicy", "rights"),
+    ("CreateAccessKey", "key"),
+    ("CreateLoginProfile", "login"),
+    ("DeactivateMFADevice", "mfa"),
+    ("PutUserPolicy", "rights"),
+    ("UpdateAccessKey", "key"),
+    ("UpdateLoginProfile", "login"),
 ];
+
+/// How the consequence of giving something to somebody else ends.
+pub const FOR_ANOTHER: &str = "-for-another";
+
+/// Ports that people log in by, and that databases listen on.
+const LOGIN_PORTS: [i64; 5] = [22, 23, 3389, 5985, 5986];
+const DATABASE_PORTS: [i64; 10] = [1433, 1521, 3306, 5432, 5439, 6379, 9042, 9200, 11211, 27017];
 
 /// AWS's policies that allow everything, or enough to get there.
 const ADMINISTRATORS: [&str; 3] = ["AdministratorAccess", "IAMFullAccess", "PowerUserAccess"];
 
 /// The consequences of a call, sorted, separated by [`SEPARATOR`]:
-/// `account:ID` (somebody outside gets something), `admin`, `count:2^N`, `document:NAME`, `for-another`,
-/// `instance:FAMILY`, `logs-less`, `mfa-off`, `no-mfa`, `policy:NAME`, `public`, `short-retention`, `switched-off`,
-/// `user-data`, `world-ingress:PORTS`.
+/// `account:ID` (somebody outside gets something), `admin`, `count:2^N`, `document:NAME`, `instance:FAMILY`,
+/// `key-for-another` (`login-`, `mfa-`, `rights-`), `layer`, `logs-less`, `mfa-off`, `no-mfa`, `policy:NAME`, `public`,
+/// `short-retention`, `switched-off`, `trust:WHOM` (a role's trust was changed), `user-data`, `world-ingress:PORTS`.
 pub fn effects(call: &Call<'_>) -> String {
     let operation = call.api.split(':').nth(1).unwrap_or_default();
     let parameters: Value = call.parameters.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
@@ -118,6 +126,8 @@ struct Reading {
     /// Statements of policies; whom they let in is told by all of them together.
     statements: Vec<Value>,
     in_statement: bool,
+    /// Whom statements name, by kind.
+    trusted: BTreeSet<&'static str>,
     /// Opened by something else than a policy's statement.
     public: bool,
     condition: bool,
@@ -168,6 +178,9 @@ impl Reading {
         {
             self.add(format!("account:{other}"));
         }
+        if self.in_statement {
+            self.trusted.extend(principal(key, text));
+        }
         match (key, text) {
             ("principal" | "aws", "*") if !self.in_statement => self.public = true,
             ("group" | "groups" | "valuestoadd", "all") => self.public = true,
@@ -181,6 +194,7 @@ impl Reading {
             ("policyarn", arn) => self.policy(arn.rsplit('/').next().unwrap_or_default()),
             ("instancetype", kind) => self.add(format!("instance:{}", kind.split('.').next().unwrap_or(kind))),
             ("userdata", _) => self.add("user-data"),
+            ("layers", _) => self.add("layer"),
             ("status", "Suspended" | "Disabled") => self.add("switched-off"),
             ("readwritetype", kind) if kind != "All" => self.add("logs-less"),
             ("documentname", name) => self.add(format!("document:{name}")),
@@ -220,8 +234,13 @@ impl Reading {
             self.add("admin");
         }
         let caller = call.actor.rsplit('/').next().unwrap_or_default();
-        if CREDENTIALS.contains(&operation) && self.user.as_deref().is_some_and(|user| user != caller) {
-            self.add("for-another");
+        let credential = CREDENTIALS.iter().find(|(name, _)| *name == operation);
+        if let Some((_, what)) = credential.filter(|_| self.user.as_deref().is_some_and(|user| user != caller)) {
+            self.add(format!("{what}{FOR_ANOTHER}"));
+        }
+        if operation == "UpdateAssumeRolePolicy" {
+            let trusted = std::mem::take(&mut self.trusted);
+            trusted.into_iter().for_each(|whom| self.add(format!("trust:{whom}")));
         }
         if matches!(operation, "DeactivateMFADevice" | "DeleteVirtualMFADevice") {
             self.add("mfa-off");
@@ -235,10 +254,26 @@ impl Reading {
     fn ports(&self) -> &'static str {
         match (self.from_port, self.to_port) {
             (Some(80 | 443), Some(80 | 443)) => "web",
+            (Some(from), Some(to)) if from == to && LOGIN_PORTS.contains(&from) => "login",
+            (Some(from), Some(to)) if from == to && DATABASE_PORTS.contains(&from) => "database",
             (Some(from), Some(to)) if from == to => "port",
             (None, _) => "any",
             _ => "range",
         }
+    }
+}
+
+/// What kind of principal a member of a statement names; none for one that is no principal. A service is what a role is
+/// mostly for.
+fn principal(key: &str, text: &str) -> Option<&'static str> {
+    let is_user_or_role = || text.contains(":user/") || text.contains(":role/") || text.contains(":assumed-role/");
+    match key {
+        "aws" if text == "*" => Some("everybody"),
+        "aws" if is_user_or_role() => Some("identity"),
+        "aws" => Some("account"),
+        "federated" => Some("federated"),
+        "service" => Some("service"),
+        _ => None,
     }
 }
 
@@ -425,7 +460,11 @@ mod tests {
     #[test]
     fn whom_a_call_lets_in() {
         let trust = r#"{"roleName":"r","policyDocument":"{\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:iam::999999999999:root\"},\"Action\":\"sts:AssumeRole\"}]}"}"#;
-        assert_eq!(of("iam:UpdateAssumeRolePolicy", trust), "account:999999999999");
+        assert_eq!(of("iam:UpdateAssumeRolePolicy", trust), "account:999999999999 trust:account");
+        let inside = trust.replace("999999999999", "111111111111");
+        assert_eq!(of("iam:UpdateAssumeRolePolicy", &inside), "trust:account");
+        assert_eq!(of("iam:UpdateAssumeRolePolicy", &inside.replace(":root", ":user/ana")), "trust:identity");
+        assert_eq!(of("iam:CreateRole", &inside), "");
         let share = r#"{"snapshotId":"s","createVolumePermission":{"add":{"items":[{"userId":"999999999999"}]}}}"#;
         assert_eq!(of("ec2:ModifySnapshotAttribute", share), "account:999999999999");
         assert_eq!(of("ec2:ModifySnapshotAttribute", &share.replace("999999999999", "111111111111")), "");
@@ -479,7 +518,9 @@ mod tests {
                 r#"{{"ipPermissions":{{"items":[{{"fromPort":{from},"toPort":{to},"ipRanges":{{"items":[{{"cidrIp":"0.0.0.0/0"}}]}}}}]}}}}"#
             )
         };
-        assert_eq!(of("ec2:AuthorizeSecurityGroupIngress", &ingress(22, 22)), "world-ingress:port");
+        assert_eq!(of("ec2:AuthorizeSecurityGroupIngress", &ingress(22, 22)), "world-ingress:login");
+        assert_eq!(of("ec2:AuthorizeSecurityGroupIngress", &ingress(5432, 5432)), "world-ingress:database");
+        assert_eq!(of("ec2:AuthorizeSecurityGroupIngress", &ingress(9000, 9000)), "world-ingress:port");
         assert_eq!(of("ec2:AuthorizeSecurityGroupIngress", &ingress(443, 443)), "world-ingress:web");
         assert_eq!(of("ec2:RevokeSecurityGroupIngress", &ingress(22, 22)), "");
         assert_eq!(of("ec2:AuthorizeSecurityGroupIngress", r#"{"cidrIp":"::/0"}"#), "world-ingress:any");
@@ -487,7 +528,14 @@ mod tests {
 
     #[test]
     fn what_a_call_gives_and_takes() {
-        assert_eq!(of("iam:CreateAccessKey", r#"{"userName":"bob"}"#), "for-another");
+        assert_eq!(of("iam:CreateAccessKey", r#"{"userName":"bob"}"#), "key-for-another");
+        assert_eq!(of("iam:UpdateLoginProfile", r#"{"userName":"bob"}"#), "login-for-another");
+        let layer = r#"{"functionName":"f","layers":["arn:aws:lambda:us-east-1:111111111111:layer:l:1"]}"#;
+        assert_eq!(of("lambda:UpdateFunctionConfiguration", layer), "layer");
+        assert_eq!(
+            of("lambda:UpdateFunctionConfiguration", &layer.replace("111111111111", "999999999999")),
+            "account:999999999999 layer"
+        );
         assert_eq!(of("iam:CreateAccessKey", r#"{"userName":"ana"}"#), "");
         let policy = r#"{"userName":"ana","policyArn":"arn:aws:iam::aws:policy/AdministratorAccess"}"#;
         assert_eq!(of("iam:AttachUserPolicy", policy), "admin policy:AdministratorAccess");

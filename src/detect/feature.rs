@@ -20,7 +20,7 @@ use super::reads::BUCKET;
 use crate::agent;
 
 /// Version of the features, stored with every day of baselines.
-pub const VERSION: &str = "6";
+pub const VERSION: &str = "7";
 
 /// Value of a feature that the event does not have.
 pub const NONE: &str = "(none)";
@@ -148,10 +148,13 @@ pub fn person(profile: &str) -> Option<(String, bool)> {
 
 /// The group of actors that an actor is compared with: people are one (groups by permission set measured no better, and
 /// small ones know little), programs are by the kind of their role, the second word from the end of its name
-/// (`web` of `shop-web-prod-role`).
+/// (`web` of `shop-web-prod-role`), those that an identity provider outside AWS vouches for by the provider's host.
 pub fn peer(actor: &str) -> String {
     if ActorKind::of(&profile(actor)) == ActorKind::Person {
         return "people".to_owned();
+    }
+    if let Some((_, subject)) = actor.split_once(":oidc-provider/") {
+        return format!("oidc/{}", subject.split('/').next().unwrap_or(subject));
     }
     let Some((_, role)) = actor.split_once(":role/") else { return "other".to_owned() };
     let name = role.rsplit('/').next().unwrap_or(role).trim_end_matches("-role");
@@ -320,6 +323,8 @@ mod tests {
         assert_eq!(profile("0123abcd/ann@example.com"), "person/ann@example.com");
         assert_eq!(peer(&role("1", "Admin")), "people");
         assert_eq!(peer("arn:aws:iam::111111111111:role/shop-web-prod-role"), "role/web");
+        let job = "arn:aws:iam::111111111111:oidc-provider/token.actions.githubusercontent.com/repo:shop/web:ref:refs/heads/main";
+        assert_eq!(peer(job), "oidc/token.actions.githubusercontent.com");
         assert_eq!(ActorKind::of("ec2.amazonaws.com"), ActorKind::Service);
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray, TimestampMicrosecondArray};
 
 use super::day::{DayEvents, Named};
-use super::feature;
+use super::feature::{self, Feature};
 use super::instance::Use;
 use super::names::Names;
 use super::rows::{Numbers, Texts};
@@ -21,6 +21,9 @@ use super::workspace::{Window, in_window};
 use crate::error::Result;
 use crate::network::SourceKind;
 use crate::query::collect;
+
+/// Actors that used a network before, up to which the country that it is registered in is where they are.
+const FEW_USERS: f64 = 2.0;
 
 impl Walk<'_> {
     /// Rules hit in a window, by profile; the memory is of the days before it.
@@ -39,7 +42,7 @@ impl Walk<'_> {
     async fn two_places(&mut self, window: Window, today: &[SignIn]) -> Result<Named> {
         let mut named = Named::default();
         let before = self.sign_ins_before(window).await?;
-        let country = |address: &str| Some(self.networks.look_up(address, None).country?.as_str().to_owned());
+        let country = |address: &str| self.country_of(address);
         let is_known = |profile: &str, country: &str| self.days_in(profile, country, window) > 1;
         for one in in_two_places(&before, today, &country, &is_known) {
             let row = [&one.profile, TWO_PLACES, SIGN_IN, &one.key, &one.account, &one.address, "success"];
@@ -47,6 +50,17 @@ impl Walk<'_> {
         }
         self.sign_ins = Some((window.date, today.to_vec()));
         Ok(named)
+    }
+
+    /// The country that somebody is in who calls from an address. Where no file of the user's tells it, it is the one that the network is
+    /// registered in; of a network that several actors use (a proxy's, a VPN's, a large provider's) that says nothing.
+    fn country_of(&self, address: &str) -> Option<String> {
+        let registered = || {
+            let wide = self.names.find(&feature::widened(&feature::network(address)));
+            let is_shared = wide.is_some_and(|wide| self.memory.users(Feature::Network, wide) > FEW_USERS);
+            self.networks.look_up(address, None).country.filter(|_| !is_shared)
+        };
+        self.networks.located(address).or_else(registered).map(|country| country.as_str().to_owned())
     }
 
     /// Sign-ins of the day before: those of the window before, or read.

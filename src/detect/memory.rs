@@ -18,7 +18,7 @@ use super::model::{Level, Week};
 use super::names::{Map, Name, Names, Set};
 use super::place::Places;
 use super::reads::{Habitual, ReadRow};
-use super::signal::{ANY, Habit, Signal, Tail, surprise};
+use super::signal::{ANY, Custom, Habit, Signal, Tail, surprise};
 use super::story::LEAST_SCORE;
 
 /// Days until which everything is new and says nothing about habits: of the lake, and of an actor.
@@ -165,6 +165,9 @@ pub struct Memory {
     members: Set<(Name, Option<Name>)>,
     actors: Map<Name, Actor>,
     tails: Map<(ActorKind, Signal), Tail>,
+    /// Measured days of each peer group, and those of them that had any of a signal.
+    customs: Map<Name, f64>,
+    customary: Map<(Name, Signal), f64>,
     habits: Map<(Name, Signal), Habit>,
     reads: Map<(Name, Name), Habitual>,
     networks: Map<Name, Map<Name, DaySet>>,
@@ -257,9 +260,13 @@ impl Memory {
         if !habitual || days <= ACTOR_BURN_IN_DAYS {
             return;
         }
+        *self.customs.entry(peer).or_default() += 1.0;
         for signal in Signal::all() {
             let value = day.values.get(&signal).map_or(0.0, |millibits| *millibits as f64 / 1000.0);
             self.tails.entry((kind, signal)).or_default().add(value);
+            if value > ANY {
+                *self.customary.entry((peer, signal)).or_default() += 1.0;
+            }
             if value > ANY || self.habits.contains_key(&(day.profile, signal)) {
                 self.habits.entry((day.profile, signal)).or_insert_with(|| Habit::quiet(days)).add(value);
             }
@@ -383,7 +390,13 @@ impl Memory {
     pub fn surprise(&self, kind: ActorKind, profile: Name, signal: Signal, value: f64) -> f64 {
         let quiet = Habit::quiet(self.days_of(profile));
         let habit = self.habits.get(&(profile, signal)).unwrap_or(&quiet);
-        surprise(value, self.tails.get(&(kind, signal)), Some(habit))
+        let custom = self.actors.get(&profile).map_or_else(Custom::default, |actor| self.custom(actor.peer, signal));
+        surprise(value, self.tails.get(&(kind, signal)), custom, Some(habit))
+    }
+
+    fn custom(&self, peer: Name, signal: Signal) -> Custom {
+        let days = self.customs.get(&peer).copied().unwrap_or_default();
+        Custom { days, any: self.customary.get(&(peer, signal)).copied().unwrap_or_default() }
     }
 
     /// Actor-days behind a signal's probabilities.

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::cell::Cell;
+use super::effect::FOR_ANOTHER;
 use super::feature::Feature;
 use super::names::Name;
 use super::score::{Day, Fact};
@@ -67,7 +68,7 @@ fn is_for_itself(day: &Day<'_>, cell: &Cell) -> bool {
     let text = |name| day.names.text(name);
     match text(cell.api) {
         "iam:PutUserPolicy" | "iam:AttachUserPolicy" | "iam:AddUserToGroup" => {
-            !cell.effects.iter().any(|effect| text(*effect) == "for-another")
+            !cell.effects.iter().any(|effect| text(*effect).ends_with(FOR_ANOTHER))
         }
         "iam:PutRolePolicy" | "iam:AttachRolePolicy" => {
             let role = cell.resource.map(text).unwrap_or_default();

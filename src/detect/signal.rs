@@ -303,14 +303,39 @@ impl Habit {
     }
 }
 
-/// Bits of a value for an actor: -log2 of its kind's tail, moved by the actor's habit.
-pub fn surprise(value: f64, tail: Option<&Tail>, habit: Option<&Habit>) -> f64 {
+/// How often actors of a peer group had any of a signal.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Custom {
+    /// Days of its actors.
+    pub days: f64,
+    /// Of those, days with any.
+    pub any: f64,
+}
+
+/// Days that the kind's rate counts for against the group's own.
+const CUSTOM_DAYS: f64 = 40.0;
+
+/// How much more often a group may be expected to have any than its kind.
+const MOST_USUAL: f64 = 8.0;
+
+impl Custom {
+    /// The group's rate where its kind's is `rate`: jobs that run on whatever runner is free change networks, services on a machine of
+    /// their own do not, and both are programs.
+    fn rate(&self, rate: f64) -> f64 {
+        let own = (self.any + CUSTOM_DAYS * rate) / (self.days + CUSTOM_DAYS);
+        own.clamp(rate, rate * MOST_USUAL).min(1.0)
+    }
+}
+
+/// Bits of a value for an actor: -log2 of its kind's tail, moved by its peer group's custom, and that by the actor's habit.
+pub fn surprise(value: f64, tail: Option<&Tail>, custom: Custom, habit: Option<&Habit>) -> f64 {
     if value <= 0.0 {
         return 0.0;
     }
     let nothing = Tail::default();
     let tail = tail.unwrap_or(&nothing);
-    let ratio = habit.copied().unwrap_or_default().ratio(tail.rate());
+    let usual = custom.rate(tail.rate());
+    let ratio = usual / tail.rate() * habit.copied().unwrap_or_default().ratio(usual);
     bits((tail.p(value) * ratio).min(1.0))
 }
 
@@ -341,15 +366,27 @@ mod tests {
         let (mut explorer, mut steady) = (Habit::default(), Habit::default());
         (0..30).for_each(|_| explorer.add(8.0));
         (0..30).for_each(|_| steady.add(0.0));
-        let of = |habit: &Habit| surprise(8.0, Some(&tail), Some(habit));
-        assert!(of(&explorer) + 1.0 < surprise(8.0, Some(&tail), None));
-        assert!(of(&steady) > surprise(8.0, Some(&tail), None));
+        let of = |habit: &Habit| surprise(8.0, Some(&tail), Custom::default(), Some(habit));
+        assert!(of(&explorer) + 1.0 < surprise(8.0, Some(&tail), Custom::default(), None));
+        assert!(of(&steady) > surprise(8.0, Some(&tail), Custom::default(), None));
+    }
+
+    #[test]
+    fn what_a_group_does_often_surprises_less_of_its_members() {
+        let mut tail = Tail::default();
+        (0..2000).for_each(|day| tail.add(if day % 100 == 0 { 8.0 } else { 0.0 }));
+        let quiet = Habit::quiet(20.0);
+        let of = |days, any| surprise(8.0, Some(&tail), Custom { days, any }, Some(&quiet));
+        let (unknown, roaming, fixed) = (of(0.0, 0.0), of(200.0, 20.0), of(200.0, 0.0));
+        assert!(roaming + 2.0 < unknown && unknown == fixed, "{roaming} {unknown} {fixed}");
+        // three bits at most for what the group is used to
+        assert!(unknown - of(1e6, 1e6) < 3.1);
     }
 
     #[test]
     fn nothing_is_no_surprise() {
-        assert_eq!(surprise(0.0, Some(&Tail::default()), None), 0.0);
-        let cold = surprise(8.0, None, None);
-        assert!(cold > surprise(4.0, None, None) && cold < 10.0, "{cold}");
+        assert_eq!(surprise(0.0, Some(&Tail::default()), Custom::default(), None), 0.0);
+        let cold = surprise(8.0, None, Custom::default(), None);
+        assert!(cold > surprise(4.0, None, Custom::default(), None) && cold < 10.0, "{cold}");
     }
 }

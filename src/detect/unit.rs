@@ -27,6 +27,9 @@ const DEED_PULL: f64 = 2.6;
 const CONTEXT_FLOOR: f64 = 3.6;
 const DEED_FLOOR: f64 = 6.2;
 
+/// Bits that the past of all may say more of such a value than the actor's own and its surroundings' do.
+const CONTEXT_EXCESS: f64 = 2.0;
+
 /// The same where nothing is known yet: only what a call would do tells calls apart.
 const COLD_DEED_FLOOR: f64 = 3.0;
 
@@ -330,6 +333,18 @@ impl Scorer<'_> {
         asked.map(measure).collect()
     }
 
+    /// Bits of a signal's value. That a network is new is hardly rarer than the surroundings of whoever is in it tell, though most
+    /// programs never have a new one.
+    fn bits(&self, signal: Signal, value: f64) -> f64 {
+        let bits = self.day.memory.surprise(self.kind, self.profile, signal, value);
+        match signal {
+            Signal::Network | Signal::Place | Signal::Agent | Signal::Region | Signal::Account => {
+                bits.min(value + CONTEXT_FLOOR + CONTEXT_EXCESS)
+            }
+            _ => bits,
+        }
+    }
+
     fn counts(&self, signal: Signal) -> bool {
         !self.day.without.contains(&signal)
     }
@@ -348,7 +363,7 @@ impl Scorer<'_> {
         values.extend(bursts.iter().map(|burst| (burst.signal, burst.bits)));
         values.extend(weeks.iter().map(|weekly| (weekly.signal, weekly.bits)));
         let measure = |(signal, value): (Signal, f64)| {
-            let bits = self.day.memory.surprise(self.kind, self.profile, signal, value);
+            let bits = self.bits(signal, value);
             let counted = if self.counts(signal) { (bits - SIGNAL_FLOOR).max(0.0) } else { 0.0 };
             // of a bucket nothing else is measured
             let credit = if self.kind == ActorKind::Bucket { counted } else { signal.credit(counted) };

@@ -159,6 +159,11 @@ impl Networks {
         source
     }
 
+    /// The country that the user's file puts an address in.
+    pub fn located(&self, address: &str) -> Option<Country> {
+        self.asn.as_ref()?.look_up(parse(address)?).country
+    }
+
     /// By AWS's own list, or, without it, by the organization of the AS.
     fn is_aws(&self, address: IpAddr, source: &Source) -> bool {
         match &self.aws {
