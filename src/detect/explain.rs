@@ -9,7 +9,7 @@ use super::feature::{ActorKind, Feature};
 use super::memory::{Memory, Usage};
 use super::model::Level;
 use super::names::{Name, Names};
-use super::score::{Burst, Fact, Measured, Scored, Weekly};
+use super::score::{Burst, Fact, Focus, Measured, Scored, Weekly};
 use super::signal::Signal;
 use crate::finding::{Factor, Frequency, Interval, Rarity, Scope};
 
@@ -55,6 +55,8 @@ impl Explainer<'_> {
                 unit.joint,
             ));
         }
+        factors.iter_mut().for_each(|factor| factor.contribution *= unit.focus.weight());
+        factors.extend(focus(unit.focus));
         factors.extend(beside.iter().map(|one| plain(&one.name, &one.observed, &one.expected, one.bits)));
         let total: f64 = factors.iter().map(|factor| factor.contribution).sum();
         factors.iter_mut().for_each(|factor| factor.contribution /= total.max(1e-9));
@@ -206,6 +208,16 @@ impl Explainer<'_> {
 
 /// Usual reads, before anything is known of an actor.
 const READS: Level = Level { mean: 1.0, dispersion: 1.5 };
+
+/// How much of a session is unusual, where that lessens what it counts.
+fn focus(focus: Focus) -> Option<Factor> {
+    let observed = format!("{} of {} APIs of the session are unusual", focus.unusual, focus.apis);
+    let expected = format!(
+        "what is new beside everyday work is mostly everyday work: all of the session counts {:.2} times",
+        focus.weight()
+    );
+    (focus.weight() < 1.0).then(|| plain("focus", &observed, &expected, 0.0))
+}
 
 /// A factor of a number that was counted.
 fn counted(measured: &Measured, observed: String, expected: String, interval: Option<Interval>) -> Factor {

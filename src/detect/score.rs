@@ -62,8 +62,10 @@ pub struct Scored {
     pub profile: Name,
     /// The unit's cells, by index.
     pub cells: Vec<usize>,
-    /// Sum of all credits and of `joint`.
+    /// Sum of all credits and of `joint`, times what `focus` leaves of it.
     pub score: f64,
+    /// How much of the unit is unusual.
+    pub focus: Focus,
     /// Part of the score that tells who calls from where.
     pub context: f64,
     /// What strange deeds in a strange place add.
@@ -80,6 +82,24 @@ pub struct Scored {
     pub weeks: Vec<Weekly>,
     /// Its most unusual hour and ten minutes.
     pub bursts: Vec<Burst>,
+}
+
+/// How much of what was done is unusual: somebody who came to do one thing does little else, and who does something new beside a
+/// morning's work is at work.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Focus {
+    /// Distinct APIs that are surprising.
+    pub unusual: usize,
+    /// Distinct APIs.
+    pub apis: usize,
+}
+
+impl Focus {
+    /// What is left of a score, 0 to 1: the square root of the share of the APIs that are unusual, one more counted on both sides.
+    /// Exponents that were fitted to halves of twenty synthetic organizations lay between 0.42 and 0.58.
+    pub fn weight(self) -> f64 {
+        ((1.0 + self.unusual as f64) / (1.0 + self.apis as f64)).sqrt()
+    }
 }
 
 /// Calls of an hour, or of ten minutes of it, beyond what the actor has at that hour of the week.

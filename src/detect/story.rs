@@ -17,7 +17,7 @@ use super::score::{ActorScore, Day, Fact, KnownUnits, Scored, round};
 use super::signal::Signal;
 
 /// Bits below which an actor-day is nobody's story.
-pub const LEAST_SCORE: f64 = 4.0;
+pub const LEAST_SCORE: f64 = 2.0;
 
 /// What each further member adds, and how many count.
 const NEXT_MEMBER: f64 = 0.14;

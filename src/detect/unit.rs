@@ -16,7 +16,7 @@ use super::names::{Name, Set};
 use super::prepared::KeyUse;
 use super::reads::{Amount, Sums};
 use super::regain;
-use super::score::{Burst, Day, Fact, Measured, Scored, Weekly, round, slots};
+use super::score::{Burst, Day, Fact, Focus, Measured, Scored, Weekly, round, slots};
 use super::signal::Signal;
 
 /// Days of its surroundings' behaviour that an actor's own is pulled by.
@@ -333,6 +333,16 @@ impl Scorer<'_> {
         asked.map(measure).collect()
     }
 
+    /// How much of some cells is unusual; of what is read from a bucket all is of one kind.
+    fn focus(&self, cells: &[usize], facts: &[Fact]) -> Focus {
+        if self.kind == ActorKind::Bucket {
+            return Focus::default();
+        }
+        let apis: Set<Name> = cells.iter().map(|at| self.day.cells[*at].api).collect();
+        let surprising = facts.iter().filter(|fact| matches!(fact.signal, Signal::Api(_)));
+        Focus { unusual: surprising.map(|fact| fact.value).collect::<Set<_>>().len(), apis: apis.len() }
+    }
+
     /// Bits of a signal's value. That a network is new is hardly rarer than the surroundings of whoever is in it tell, though most
     /// programs never have a new one.
     fn bits(&self, signal: Signal, value: f64) -> f64 {
@@ -380,9 +390,23 @@ impl Scorer<'_> {
         let deeds = fade(&mut signals, false, NEXT_DEED);
         let joint = JOINT * (context * deeds).sqrt();
         signals.sort_by(|a, b| b.credit.total_cmp(&a.credit).then_with(|| a.signal.cmp(&b.signal)));
-        let score = round(context + deeds + joint);
+        let focus = self.focus(&cells, &facts);
+        let score = round((context + deeds + joint) * focus.weight());
         let reads = self.day.reads(&cells);
-        Scored { profile: self.profile, cells, score, context, joint, signals, facts, counts, reads, weeks, bursts }
+        Scored {
+            profile: self.profile,
+            cells,
+            score,
+            focus,
+            context,
+            joint,
+            signals,
+            facts,
+            counts,
+            reads,
+            weeks,
+            bursts,
+        }
     }
 }
 
