@@ -55,7 +55,6 @@ impl Explainer<'_> {
                 unit.joint,
             ));
         }
-        factors.iter_mut().for_each(|factor| factor.contribution *= unit.focus.weight());
         factors.extend(focus(unit.focus));
         factors.extend(beside.iter().map(|one| plain(&one.name, &one.observed, &one.expected, one.bits)));
         let total: f64 = factors.iter().map(|factor| factor.contribution).sum();
@@ -213,7 +212,7 @@ const READS: Level = Level { mean: 1.0, dispersion: 1.5 };
 fn focus(focus: Focus) -> Option<Factor> {
     let observed = format!("{} of {} APIs of the session are unusual", focus.unusual, focus.apis);
     let expected = format!(
-        "what is new beside everyday work is mostly everyday work: all of the session counts {:.2} times",
+        "what is new beside everyday work is mostly everyday work: all but amounts counts {:.2} times",
         focus.weight()
     );
     (focus.weight() < 1.0).then(|| plain("focus", &observed, &expected, 0.0))

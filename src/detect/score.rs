@@ -62,11 +62,11 @@ pub struct Scored {
     pub profile: Name,
     /// The unit's cells, by index.
     pub cells: Vec<usize>,
-    /// Sum of all credits and of `joint`, times what `focus` leaves of it.
+    /// Sum of all credits and of `joint`.
     pub score: f64,
-    /// How much of the unit is unusual.
+    /// How much of the unit is unusual; credits but those of amounts, and `joint`, are what it leaves.
     pub focus: Focus,
-    /// Part of the score that tells who calls from where.
+    /// What tells who calls from where, in bits, whatever else the unit is.
     pub context: f64,
     /// What strange deeds in a strange place add.
     pub joint: f64,

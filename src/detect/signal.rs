@@ -132,6 +132,11 @@ impl Signal {
         self <= Self::TwoNetworks
     }
 
+    /// Whether it is an amount: of everything that was done, whatever of it is new.
+    pub fn is_volume(self) -> bool {
+        (Self::Calls..=Self::Shape).contains(&self)
+    }
+
     /// Worth of a bit of this signal. Tuned on synthetic organizations (ARCHITECTURE.md, "The detector's figures"); what
     /// an attacker needs and people rarely do counts more, what varies with everyday work less.
     pub fn weight(self) -> f64 {

@@ -55,6 +55,9 @@ const SIGNAL_FLOOR: f64 = 1.6;
 /// Weight of a strange place and strange deeds coming together.
 const JOINT: f64 = 0.73;
 
+/// Worth of a bit of a bucket's volumes, so that its scores compare with those of sessions, of which their focus leaves so much.
+const BUCKET: f64 = 0.6;
+
 /// Days of an actor that say little about its amounts.
 const FEW_DAYS: f64 = 3.0;
 
@@ -376,7 +379,7 @@ impl Scorer<'_> {
             let bits = self.bits(signal, value);
             let counted = if self.counts(signal) { (bits - SIGNAL_FLOOR).max(0.0) } else { 0.0 };
             // of a bucket nothing else is measured
-            let credit = if self.kind == ActorKind::Bucket { counted } else { signal.credit(counted) };
+            let credit = if self.kind == ActorKind::Bucket { counted * BUCKET } else { signal.credit(counted) };
             Measured { signal, value, bits, credit }
         };
         let mut signals: Vec<Measured> = values.into_iter().filter(|(_, value)| *value > 0.0).map(measure).collect();
@@ -388,10 +391,12 @@ impl Scorer<'_> {
         signals.sort_by(|a, b| b.credit.total_cmp(&a.credit).then_with(|| a.signal.cmp(&b.signal)));
         let context = fade(&mut signals, true, NEXT_CONTEXT);
         let deeds = fade(&mut signals, false, NEXT_DEED);
-        let joint = JOINT * (context * deeds).sqrt();
-        signals.sort_by(|a, b| b.credit.total_cmp(&a.credit).then_with(|| a.signal.cmp(&b.signal)));
         let focus = self.focus(&cells, &facts);
-        let score = round((context + deeds + joint) * focus.weight());
+        let joint = JOINT * (context * deeds).sqrt() * focus.weight();
+        let focused = signals.iter_mut().filter(|measured| !measured.signal.is_volume());
+        focused.for_each(|measured| measured.credit *= focus.weight());
+        signals.sort_by(|a, b| b.credit.total_cmp(&a.credit).then_with(|| a.signal.cmp(&b.signal)));
+        let score = round(signals.iter().map(|measured| measured.credit).sum::<f64>() + joint);
         let reads = self.day.reads(&cells);
         Scored {
             profile: self.profile,
