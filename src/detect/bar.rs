@@ -9,7 +9,7 @@ use super::story::LEAST_SCORE;
 pub const DEFAULT_BUDGET: f64 = 5.0;
 
 /// Bits from which a story is a finding while there is too little past to take a threshold from.
-pub const COLD_SCORE: f64 = 12.0;
+pub const COLD_SCORE: f64 = 18.0;
 
 /// When a story is a finding.
 #[derive(Debug, Clone, Copy, PartialEq)]
