@@ -1,50 +1,103 @@
 //! Crowds: people who do the same for the first time on the same day are one story, a roll-out, a drill, a hackathon.
 //!
-//! Owns: which stories of a day those are. Refuses: scores; the story of a crowd has that of its most unusual member, as more people
-//! make it no more of an attack. Invariant: a story that came from a strange place, or that a rule
-//! names, is nobody's crowd.
+//! Owns: which stories of a day those are, and what is left of the score of one that others did, too. Refuses: the scores of stories.
+//! Invariant: a story that came from a very strange place, or that a rule names, is nobody's crowd.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::feature::{ActorKind, Feature};
 use super::names::Name;
-use super::score::Fact;
-use super::story::{STRANGE, Scene, Story};
+use super::score::{Fact, round};
+use super::story::{Scene, Story};
 
 /// Values in common that make a crowd, and their share of what was new in a story.
 const LEAST_COMMON: usize = 2;
 const LEAST_SHARE: f64 = 0.3;
 
+/// Bits of a place from which somebody is no part of a crowd: colleagues travel, but nobody else's session is hidden among theirs.
+const VERY_STRANGE: f64 = 7.0;
+
 /// A value that was new to somebody.
 type First = (Feature, Name);
+
+/// What was new in a story, with bits.
+type Firsts = BTreeMap<First, f64>;
+
+/// How much of what is new in a story others met, too.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Company {
+    /// People who met the same for the first time, on this day or within the seven before.
+    pub others: usize,
+    /// Share of what is new, by its bits, that one of them met; 0 to 1.
+    pub share: f64,
+}
+
+impl Company {
+    /// What is left of a score, 0 to 1: of what is shared two parts in two and the others, as of a value that others meet on the same
+    /// day (see `Day::alone`).
+    pub fn weight(self) -> f64 {
+        1.0 - self.share * (1.0 - 2.0 / (2.0 + self.others as f64))
+    }
+}
 
 impl Scene<'_> {
     /// Makes one story of those of a crowd, in the place of its first.
     pub(super) fn crowds(&self, stories: Vec<Story>) -> Vec<Story> {
-        let firsts: Vec<BTreeMap<First, f64>> = stories.iter().map(|story| self.firsts(story)).collect();
+        let firsts: Vec<Firsts> = stories.iter().map(|story| self.firsts(story)).collect();
         let mut meetings = Meetings::of(&firsts);
         let mut joined = vec![false; stories.len()];
         let mut out = Vec::with_capacity(stories.len());
         for at in 0..stories.len() {
             if !joined[at] {
-                let crowd = meetings.gather(at, &mut joined);
-                let score = crowd.iter().map(|at| stories[*at].score).fold(0.0, f64::max);
-                let members = crowd.iter().flat_map(|at| stories[*at].members.iter().copied()).collect();
-                out.push(Story { members, score });
+                out.push(self.crowd(&meetings.gather(at, &mut joined), &stories, &firsts));
             }
         }
         out
     }
 
-    /// What a story's people did for the first time, with bits; nothing where one of them was in a strange place, or a rule names what
-    /// one did: each who opens a bucket to the world is told.
-    fn firsts(&self, story: &Story) -> BTreeMap<First, f64> {
-        let mut firsts = BTreeMap::new();
+    /// The story of a crowd: that of the member of which most is left, and of all others.
+    fn crowd(&self, crowd: &[usize], stories: &[Story], firsts: &[Firsts]) -> Story {
+        if let [only] = crowd {
+            return stories[*only].clone();
+        }
+        let people: Vec<(Name, &Firsts)> =
+            crowd.iter().map(|at| (self.scores[stories[*at].members[0]].profile, &firsts[*at])).collect();
+        let left = |at: &usize| {
+            let company = self.company(&stories[*at], &firsts[*at], &people);
+            (round(stories[*at].score * company.weight()), company, *at)
+        };
+        let mut left: Vec<(f64, Company, usize)> = crowd.iter().map(left).collect();
+        left.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let members = left.iter().flat_map(|(.., at)| stories[*at].members.iter().copied()).collect();
+        Story { members, score: left[0].0, company: Some(left[0].1) }
+    }
+
+    /// Those of a crowd, and of the days before, who met for the first time what is new in a story.
+    fn company(&self, story: &Story, firsts: &Firsts, crowd: &[(Name, &Firsts)]) -> Company {
+        let is_member = |person: &Name| story.members.iter().any(|at| self.scores[*at].profile == *person);
+        let mut met: BTreeMap<Name, BTreeSet<First>> = BTreeMap::new();
+        for &(feature, value) in firsts.keys() {
+            let today = crowd.iter().filter(|(_, theirs)| theirs.contains_key(&(feature, value))).map(|(who, _)| *who);
+            for person in today.chain(self.memory.met(feature, value)).filter(|person| !is_member(person)) {
+                met.entry(person).or_default().insert((feature, value));
+            }
+        }
+        let total: f64 = firsts.values().sum();
+        met.retain(|_, theirs| is_much(theirs, firsts));
+        let common: BTreeSet<First> = met.values().flatten().copied().collect();
+        Company { others: met.len(), share: bits(&common, firsts) / total.max(1e-9) }
+    }
+
+    /// What a story's people did for the first time, with bits; nothing where one of them was in a very strange place, or a rule names
+    /// what one did: each who opens a bucket to the world is told.
+    fn firsts(&self, story: &Story) -> Firsts {
+        let mut firsts = Firsts::new();
         for score in story.members.iter().map(|at| &self.scores[*at]) {
             let is_person = ActorKind::of(self.names.text(score.profile)) == ActorKind::Person;
             let is_ruled = self.ruled.contains_key(&score.profile);
-            if !is_person || is_ruled || score.best.facts.iter().any(|fact| is_of_place(fact) && fact.bits > STRANGE) {
-                return BTreeMap::new();
+            let is_abroad = score.best.facts.iter().any(|fact| is_of_place(fact) && fact.bits > VERY_STRANGE);
+            if !is_person || is_ruled || is_abroad {
+                return Firsts::new();
             }
             let is_first = |fact: &&Fact| !self.memory.knows(score.profile, fact.feature, fact.value);
             for fact in score.best.facts.iter().filter(is_first).filter(|fact| !is_of_place(fact)) {
@@ -56,6 +109,15 @@ impl Scene<'_> {
     }
 }
 
+fn bits(values: &BTreeSet<First>, firsts: &Firsts) -> f64 {
+    values.iter().map(|value| firsts[value]).sum()
+}
+
+/// Whether some of what was new in a story is more than chance has in common.
+fn is_much(common: &BTreeSet<First>, firsts: &Firsts) -> bool {
+    common.len() >= LEAST_COMMON && bits(common, firsts) >= LEAST_SHARE * firsts.values().sum::<f64>()
+}
+
 /// Whether a value tells from where somebody calls, and with what.
 fn is_of_place(fact: &Fact) -> bool {
     matches!(fact.feature, Feature::Network | Feature::Country | Feature::NetworkKind | Feature::Agent)
@@ -64,21 +126,19 @@ fn is_of_place(fact: &Fact) -> bool {
 /// Stories by what joins them.
 struct Meetings {
     /// What each story has in common with others, if that is enough.
-    common: Vec<Vec<First>>,
+    common: Vec<BTreeSet<First>>,
     by_value: BTreeMap<First, Vec<usize>>,
 }
 
 impl Meetings {
-    fn of(firsts: &[BTreeMap<First, f64>]) -> Self {
+    fn of(firsts: &[Firsts]) -> Self {
         let mut users: BTreeMap<First, usize> = BTreeMap::new();
         firsts.iter().flat_map(BTreeMap::keys).for_each(|value| *users.entry(*value).or_default() += 1);
-        let common = |firsts: &BTreeMap<First, f64>| {
-            let common: Vec<First> = firsts.keys().copied().filter(|value| users[value] > 1).collect();
-            let shared: f64 = common.iter().map(|value| firsts[value]).sum();
-            let is_enough = common.len() >= LEAST_COMMON && shared >= LEAST_SHARE * firsts.values().sum::<f64>();
-            if is_enough { common } else { Vec::new() }
+        let common = |firsts: &Firsts| {
+            let common: BTreeSet<First> = firsts.keys().copied().filter(|value| users[value] > 1).collect();
+            if is_much(&common, firsts) { common } else { BTreeSet::new() }
         };
-        let common: Vec<Vec<First>> = firsts.iter().map(common).collect();
+        let common: Vec<BTreeSet<First>> = firsts.iter().map(common).collect();
         let mut by_value: BTreeMap<First, Vec<usize>> = BTreeMap::new();
         for (at, values) in common.iter().enumerate() {
             values.iter().for_each(|value| by_value.entry(*value).or_default().push(at));
@@ -110,7 +170,7 @@ mod tests {
     /// The crowds of people who did so much for the first time, by the letters of it.
     fn crowds(people: &[&str]) -> Vec<Vec<usize>> {
         let mut names = Names::default();
-        let mut firsts = |letters: &&str| -> BTreeMap<First, f64> {
+        let mut firsts = |letters: &&str| -> Firsts {
             letters.split(' ').map(|letter| ((Feature::Api, names.of(letter)), 2.0)).collect()
         };
         let firsts: Vec<_> = people.iter().map(&mut firsts).collect();

@@ -3,7 +3,7 @@
 //! Owns: the sums over past days, and the probabilities that they give. Refuses: events; a day comes as a [`DayRecord`],
 //! whether it was just counted or read from `baselines`. Invariant: equal records in equal order give an equal memory.
 //!
-//! A value of an actor takes about 60 bytes, and 60 more where it is a network; one of the organization, of an account or of a
+//! A value of an actor takes about 60 bytes, 60 more where it is a network, and about 40 more for a week after a person met it; one of the organization, of an account or of a
 //! peer group about 40.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -48,6 +48,9 @@ const WEEK_DISPERSION: f64 = 0.3;
 
 /// Days after which somebody who was in a place is no longer taken to be there.
 const STAY_DAYS: i64 = 7;
+
+/// Days for which it is known who met a value for the first time.
+const MET_DAYS: i64 = 7;
 
 /// Share of the days on which an actor uses what it uses at all.
 const USE_RATE: f64 = 0.3;
@@ -172,6 +175,8 @@ pub struct Memory {
     reads: Map<(Name, Name), Habitual>,
     networks: Map<Name, Map<Name, DaySet>>,
     stories: VecDeque<Vec<i64>>,
+    /// People who met a value for the first time in the last days, and when.
+    met: Map<(Feature, Name), Vec<(NaiveDate, Name)>>,
     first: Option<NaiveDate>,
     last: Option<NaiveDate>,
 }
@@ -231,8 +236,9 @@ impl Memory {
         for read in &record.reads {
             self.reads.entry((read.profile, read.bucket)).or_default().add(read.amount);
         }
+        self.forget_met(record.date);
         for fact in &record.facts {
-            self.add_fact(fact, record.date, names, places);
+            self.add_fact(fact, record.date, habitual, names, places);
         }
         if habitual {
             self.stories.push_back(record.stories.clone());
@@ -279,15 +285,19 @@ impl Memory {
         }
     }
 
-    fn add_fact(&mut self, fact: &FactRow, date: NaiveDate, names: &mut Names, places: &mut Places) {
+    fn add_fact(&mut self, fact: &FactRow, date: NaiveDate, habitual: bool, names: &mut Names, places: &mut Places) {
         let Some(peer) = self.actors.get(&fact.profile).map(|actor| actor.peer) else { return };
         self.join(fact.profile, Some(fact.account));
         let mut learn = |feature, value| self.learn(fact.profile, [peer, fact.account], feature, value, date);
         if fact.feature != Feature::Network {
-            return learn(fact.feature, fact.value);
+            let is_new = learn(fact.feature, fact.value);
+            if is_new && habitual && ActorKind::of(names.text(fact.profile)) == ActorKind::Person {
+                self.met.entry((fact.feature, fact.value)).or_default().push((date, fact.profile));
+            }
+            return;
         }
         self.networks.entry(fact.profile).or_default().entry(fact.value).or_default().add(date);
-        let mut learn = |feature, value| self.learn(fact.profile, [peer, fact.account], feature, value, date);
+        let mut learn = |feature, value| _ = self.learn(fact.profile, [peer, fact.account], feature, value, date);
         let place = places.of(fact.value, names);
         learn(Feature::Prefix, fact.value);
         learn(Feature::Network, place.network);
@@ -295,12 +305,21 @@ impl Memory {
         place.kind.into_iter().for_each(|kind| learn(Feature::NetworkKind, kind));
     }
 
-    /// Counts a use once a day; an actor counts in the account where it was first seen to use the value.
-    fn learn(&mut self, profile: Name, groups: [Name; 2], feature: Feature, value: Name, date: NaiveDate) {
+    /// Forgets who met what so long ago that it is nobody's company on the day after a date.
+    fn forget_met(&mut self, date: NaiveDate) {
+        self.met.retain(|_, people| {
+            people.retain(|(met, _)| (date - *met).num_days() < MET_DAYS);
+            !people.is_empty()
+        });
+    }
+
+    /// Counts a use once a day, and tells whether it is the actor's first; an actor counts in the account where it was first seen to
+    /// use the value.
+    fn learn(&mut self, profile: Name, groups: [Name; 2], feature: Feature, value: Name, date: NaiveDate) -> bool {
         let own = self.own.entry((profile, feature, value)).or_default();
         let new = own.days == 0.0;
         if !new && own.last == date {
-            return;
+            return false;
         }
         own.days = if new { 1.0 } else { own.days * decay(own.last, date) + 1.0 };
         own.last = date;
@@ -312,6 +331,7 @@ impl Memory {
         for group in groups {
             add(self.scoped.entry((feature, value, group)).or_default());
         }
+        new
     }
 
     /// Days on which an actor used a value, older ones counting less.
@@ -334,6 +354,11 @@ impl Memory {
     /// Whether an actor ever used a value.
     pub fn knows(&self, profile: Name, feature: Feature, value: Name) -> bool {
         self.own.contains_key(&(profile, feature, value))
+    }
+
+    /// People who met a value for the first time within the seven days before; nobody as long as everything is new.
+    pub fn met(&self, feature: Feature, value: Name) -> impl Iterator<Item = Name> {
+        self.met.get(&(feature, value)).into_iter().flatten().map(|(_, person)| *person)
     }
 
     /// Actors of the organization that used a value.

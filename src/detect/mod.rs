@@ -351,7 +351,8 @@ impl Told<'_> {
             let members: Vec<_> = story.members.iter().map(|at| &self.day.scores[*at]).collect();
             let rules = members.iter().filter_map(|score| self.hits.get(&score.profile)).flatten().copied().collect();
             let explainer = Explainer { memory: &walk.memory, names: &walk.names, date: window.date };
-            let case = Case { members, score: story.score, rules, explainer, model_version: self.version };
+            let (score, company) = (story.score, story.company);
+            let case = Case { members, score, company, rules, explainer, model_version: self.version };
             let mut finding = verdict::finding(&case, evidence.get(&(number as i64))?)?;
             if let Some(told) = self.day.events.forgotten.told() {
                 finding.description = format!("{} The day had {told}.", finding.description);
@@ -366,7 +367,7 @@ impl Told<'_> {
         let named =
             |(profile, hits): (&Name, &Vec<RuleHit>)| hits.iter().map(|hit| (*profile, hit.api)).collect::<Vec<_>>();
         let rules: Vec<(Name, Name)> = self.hits.iter().flat_map(named).collect();
-        scene.moment(day, story, self.threshold.min(story.score), &rules)
+        scene.moment(day, story, self.threshold.min(story.score) / story.weight(), &rules)
     }
 }
 

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 
 use super::cell::{Cell, hour_of};
+use super::crowd::Company;
 use super::feature::{self, ActorKind, Feature};
 use super::memory::Memory;
 use super::names::{Map, Name, Names};
@@ -35,7 +36,7 @@ const EVIDENCE: f64 = 1.0;
 
 /// Score of the place from which everything that came from there is evidence, and bits of what makes it strange.
 const STRANGE_PLACE: f64 = 4.0;
-pub(super) const STRANGE: f64 = 2.0;
+const STRANGE: f64 = 2.0;
 
 /// A story: scored actors by index, the most unusual one first.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +45,15 @@ pub struct Story {
     pub members: Vec<usize>,
     /// Bits.
     pub score: f64,
+    /// Of a crowd, who else met what is new in the first member's part of it.
+    pub company: Option<Company>,
+}
+
+impl Story {
+    /// What others did, too, took so much of the score, 0 to 1.
+    pub fn weight(&self) -> f64 {
+        self.company.map_or(1.0, Company::weight)
+    }
 }
 
 /// Who made a key: profile by access key.
@@ -121,7 +131,7 @@ impl Scene<'_> {
     fn story(&self, mut members: Vec<usize>) -> Story {
         let bits: Vec<f64> = members.iter().map(|at| self.bits(*at)).collect();
         members.sort_by_key(|at| self.is_bucket(*at));
-        Story { score: together(&bits), members }
+        Story { score: together(&bits), members, company: None }
     }
 
     /// The earliest event time at which what had been done up to then makes the story reach a score, as a run at that

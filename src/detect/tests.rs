@@ -458,13 +458,15 @@ const ROLL_OUT: [(&str, &str); 3] = [
     ("wafv2.amazonaws.com", "CreateIPSet"),
 ];
 
+/// The events of Monday to Friday.
+fn weekdays(events: Vec<Event>) -> Vec<Event> {
+    let is_weekday = |event: &Event| chrono::Datelike::weekday(&event.time).number_from_monday() < 6;
+    events.into_iter().filter(is_weekday).collect()
+}
+
 #[tokio::test]
 async fn people_who_do_the_same_new_things_on_a_weekend_are_one_story() {
     // the twentieth day is a Saturday, on which nobody worked before
-    let weekdays = |events: Vec<Event>| {
-        let is_weekday = |event: &Event| chrono::Datelike::weekday(&event.time).number_from_monday() < 6;
-        events.into_iter().filter(is_weekday).collect::<Vec<Event>>()
-    };
     let mut events = weekdays(habit(0..19));
     (0..3).for_each(|number| events.extend(does(&user(number), 19, 100 + 60 * number as i64, &ROLL_OUT)));
     let alone = [("kms.amazonaws.com", "DisableKey"), ("kms.amazonaws.com", "ScheduleKeyDeletion")];
@@ -476,6 +478,27 @@ async fn people_who_do_the_same_new_things_on_a_weekend_are_one_story() {
     };
     assert_eq!((told(0).len(), told(0) == told(1), told(1) == told(2)), (1, true, true), "{found:#?}");
     assert!(told(9).len() == 1 && told(9) != told(0), "{found:#?}");
+}
+
+#[tokio::test]
+async fn what_a_crowd_goes_on_with_counts_less_and_what_one_does_alone_does_not() {
+    let of = async |saturday: &[usize], sunday: &[usize]| {
+        let mut events = weekdays(habit(0..20));
+        for (day, people) in [(19, saturday), (20, sunday)] {
+            people
+                .iter()
+                .for_each(|number| events.extend(does(&user(*number), day, 100 + 60 * *number as i64, &ROLL_OUT)));
+        }
+        let found = World::new(&events).await.all_from(20, 4.0).await.remove(0);
+        let crowd = found.factors.iter().find(|factor| factor.feature == "crowd").map(|factor| factor.observed.clone());
+        (found.score, crowd.unwrap_or_default())
+    };
+    let (first, second) = (of(&[], &[3, 4]).await, of(&[0, 1, 2], &[3, 4]).await);
+    assert!(first.1.contains("(1 on this day") && second.1.contains("(4 on this day"), "{first:?} {second:?}");
+    assert!(second.0 < 0.8 * first.0, "{first:?} {second:?}");
+    // who comes alone is nobody's crowd, whatever others did the day before
+    let alone = of(&[0, 1, 2], &[3]).await;
+    assert!(alone.1.is_empty() && alone.0 > second.0, "{alone:?} {second:?}");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use std::fmt::Write;
 use chrono::{NaiveDate, SecondsFormat};
 
 use super::counts::Count;
+use super::crowd::Company;
 use super::evidence::Evidence;
 use super::explain::{Beside, Explainer, words};
 use super::feature::ActorKind;
@@ -42,6 +43,8 @@ pub struct Case<'a> {
     pub members: Vec<&'a ActorScore>,
     /// The story's score.
     pub score: f64,
+    /// Of a crowd, who else did what is new.
+    pub company: Option<Company>,
     /// What rules name.
     pub rules: Vec<RuleHit>,
     /// What looks up the numbers.
@@ -128,11 +131,29 @@ fn beside(case: &Case<'_>) -> Vec<Beside> {
         reasons.push(Beside {
             name: "story".to_owned(),
             observed: format!("together with {}", names.join(", ")),
-            expected: "from one rare address, with credentials that one made for the other, or from a bucket that one of them read most of".to_owned(),
-            bits: (case.score - told).max(0.0),
+            expected: "from one rare address, with credentials that one made for the other, from a bucket that one of them read most of, or doing the same for the first time".to_owned(),
+            bits: (case.score / case.company.map_or(1.0, Company::weight) - told).max(0.0),
         });
     }
+    reasons.extend(case.company.map(crowd));
     reasons
+}
+
+/// How much of a crowd's story is new to others, too, which lessens what it counts.
+fn crowd(company: Company) -> Beside {
+    Beside {
+        name: "crowd".to_owned(),
+        observed: format!(
+            "{:.0} % of what is new here was new to others, too ({} on this day or within the seven before)",
+            100.0 * company.share,
+            company.others
+        ),
+        expected: format!(
+            "what many do for the first time is a roll-out, a drill or a hackathon: the whole counts {:.2} times",
+            company.weight()
+        ),
+        bits: 0.0,
+    }
 }
 
 /// The calls that a rule names, by API and address, the most frequent first: `iam:ListUsers from 192.0.2.1 (3 calls)`.
