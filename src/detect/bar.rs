@@ -11,6 +11,10 @@ pub const DEFAULT_BUDGET: f64 = 5.0;
 /// Bits from which a story is a finding while there is too little past to take a threshold from.
 pub const COLD_SCORE: f64 = 18.0;
 
+/// The same for who stated a budget, and so wants to be told. None to five stories a day had as much in the first week of synthetic
+/// organizations of 70 to 440 identities, and the stolen key of a real lake of five days has 12.4.
+const COLD_BUDGET_SCORE: f64 = 12.0;
+
 /// When a story is a finding.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Bar {
@@ -28,7 +32,7 @@ impl Bar {
         let usual = || memory.threshold(DEFAULT_BUDGET).filter(|score| *score > LEAST_SCORE);
         match self {
             Self::Score(score) => score,
-            Self::Budget(per_day) => memory.threshold(per_day).unwrap_or(COLD_SCORE),
+            Self::Budget(per_day) => memory.threshold(per_day).unwrap_or(COLD_BUDGET_SCORE),
             Self::Usual => usual().unwrap_or(COLD_SCORE),
         }
     }
@@ -69,7 +73,8 @@ mod tests {
     fn who_states_no_budget_is_spared_the_trifles_of_a_quiet_lake() {
         assert_eq!((Bar::Usual.score(&weeks(2)), Bar::Budget(5.0).score(&weeks(2))), (COLD_SCORE, LEAST_SCORE));
         assert_eq!(Bar::Usual.score(&weeks(30)), Bar::Budget(5.0).score(&weeks(30)));
-        assert_eq!(Bar::Budget(5.0).score(&Memory::default()), COLD_SCORE);
+        let nothing = Memory::default();
+        assert_eq!((Bar::Usual.score(&nothing), Bar::Budget(5.0).score(&nothing)), (COLD_SCORE, COLD_BUDGET_SCORE));
         assert_eq!(Bar::Score(3.0).score(&weeks(30)), 3.0);
     }
 }

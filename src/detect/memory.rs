@@ -3,8 +3,8 @@
 //! Owns: the sums over past days, and the probabilities that they give. Refuses: events; a day comes as a [`DayRecord`],
 //! whether it was just counted or read from `baselines`. Invariant: equal records in equal order give an equal memory.
 //!
-//! A value of an actor takes about 60 bytes, 60 more where it is a network, and about 40 more for a week after a person met it; one of the organization, of an account or of a
-//! peer group about 40.
+//! A value of an actor takes about 60 bytes, 60 more where it is a network, and about 40 more for a week after a person met it; one of
+//! the organization, of an account or of a peer group about 40.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -110,7 +110,7 @@ fn in_a_new_lake_the_stolen_key_comes_first() {
     let Some(logs) = real_data("ransomware-lab") else { return };
     let world = World::new();
     world.run(&["ingest", &logs.to_string_lossy(), "--lake", "d/lake"]).expect(0);
-    let range = ["--from", "2021-07-28", "--to", "2021-08-02", "--min-score", "3", "-o", "ndjson"];
+    let range = ["--from", "2021-07-28", "--to", "2021-08-02", "--budget", "5/day", "-o", "ndjson"];
     let found = run(&world, "detect", &range).expect(0);
     let first: Value = serde_json::from_str(found.stdout.lines().next().expect("a finding")).expect("JSON");
     assert!(text(&first, "actor").ends_with(":user/jmerckle"), "{first}");
