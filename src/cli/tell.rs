@@ -168,7 +168,7 @@ async fn replay(
     let report = find(lake, &options, Utc::now()).await?;
     let again = report.findings.iter().find(|other| other.id == finding.id);
     match again {
-        Some(again) if again.content_hash() == finding.content_hash() => {
+        Some(again) if is_same(again, finding) => {
             writeln!(out, "\nreplayed: the same finding, number by number")?;
             Ok(ExitStatus::Fine)
         }
@@ -185,6 +185,12 @@ async fn replay(
             Ok(ExitStatus::Fine)
         }
     }
+}
+
+/// Whether a finding is the one that was told. When it is told depends on the budget of that run: without one it is no later.
+fn is_same(again: &Finding, told: &Finding) -> bool {
+    let at_that_time = Finding { time: told.time, ..again.clone() };
+    again.time <= told.time && at_that_time.content_hash() == told.content_hash()
 }
 
 /// Values of one feature that are listed.

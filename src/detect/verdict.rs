@@ -135,7 +135,7 @@ fn beside(case: &Case<'_>) -> Vec<Beside> {
             bits: (case.score / case.company.map_or(1.0, Company::weight) - told).max(0.0),
         });
     }
-    reasons.extend(case.company.map(crowd));
+    reasons.extend(case.company.filter(|company| company.others > 0).map(crowd));
     reasons
 }
 
