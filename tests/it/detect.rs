@@ -116,12 +116,17 @@ fn in_a_new_lake_the_stolen_key_comes_first() {
     let Some(logs) = real_data("ransomware-lab") else { return };
     let world = World::new();
     world.run(&["ingest", &logs.to_string_lossy(), "--lake", "d/lake"]).expect(0);
-    let range = ["--from", "2021-07-28", "--to", "2021-08-02", "--budget", "5/day", "-o", "ndjson"];
-    let found = run(&world, "detect", &range).expect(0);
-    let first: Value = serde_json::from_str(found.stdout.lines().next().expect("a finding")).expect("JSON");
-    assert!(text(&first, "actor").ends_with(":user/jmerckle"), "{first}");
-    assert_eq!(text(&first, "time"), "2021-07-29T13:06:49Z", "when PutUserPolicy was called");
-    assert_eq!(first["factors"][0]["feature"], "denied_then_allowed");
+    let range = ["--from", "2021-07-28", "--to", "2021-08-02", "-o", "ndjson"];
+    let first = |bar: [&str; 2]| -> Value {
+        let found = run(&world, "detect", &[&range[..], &bar].concat()).expect(0);
+        serde_json::from_str(found.stdout.lines().next().expect("a finding")).expect("JSON")
+    };
+    for (bar, time) in [(["--min-score", "3"], "13:06:49"), (["--budget", "5/day"], "13:12:25")] {
+        let first = first(bar);
+        assert!(text(&first, "actor").ends_with(":user/jmerckle"), "{first}");
+        assert_eq!(text(&first, "time"), format!("2021-07-29T{time}Z"), "PutUserPolicy was called at 13:06:49");
+        assert_eq!(first["factors"][0]["feature"], "denied_then_allowed");
+    }
 }
 
 /// An hour of one account: what Terraform set up is no finding, what was done with it is.
