@@ -17,16 +17,22 @@ const LEAST_SHARE: f64 = 0.3;
 /// Bits of a place from which somebody is no part of a crowd: colleagues travel, but nobody else's session is hidden among theirs.
 const VERY_STRANGE: f64 = 7.0;
 
+/// People who met a value that are looked at, on the day and before it: of fifty others a twenty-fifth is left.
+const MOST_PEOPLE: usize = 50;
+
 /// A value that was new to somebody.
 type First = (Feature, Name);
 
 /// What was new in a story, with bits.
 type Firsts = BTreeMap<First, f64>;
 
+/// The people of a crowd to whom each value was new.
+type People = BTreeMap<First, Vec<Name>>;
+
 /// How much of what is new in a story others met, too.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Company {
-    /// People who met the same for the first time, on this day or within the seven before.
+    /// People who met the same for the first time, on this day or within the seven before; at most some fifty of a value's are looked at.
     pub others: usize,
     /// Share of what is new, by its bits, that one of them met; 0 to 1.
     pub share: f64,
@@ -60,8 +66,11 @@ impl Scene<'_> {
         if let [only] = crowd {
             return stories[*only].clone();
         }
-        let people: Vec<(Name, &Firsts)> =
-            crowd.iter().map(|at| (self.scores[stories[*at].members[0]].profile, &firsts[*at])).collect();
+        let mut people = People::new();
+        for at in crowd {
+            let person = self.scores[stories[*at].members[0]].profile;
+            firsts[*at].keys().for_each(|first| people.entry(*first).or_default().push(person));
+        }
         let left = |at: &usize| {
             let company = self.company(&stories[*at], &firsts[*at], &people);
             (round(stories[*at].score * company.weight()), company, *at)
@@ -73,14 +82,13 @@ impl Scene<'_> {
     }
 
     /// Those of a crowd, and of the days before, who met for the first time what is new in a story.
-    fn company(&self, story: &Story, firsts: &Firsts, crowd: &[(Name, &Firsts)]) -> Company {
+    fn company(&self, story: &Story, firsts: &Firsts, crowd: &People) -> Company {
         let is_member = |person: &Name| story.members.iter().any(|at| self.scores[*at].profile == *person);
         let mut met: BTreeMap<Name, BTreeSet<First>> = BTreeMap::new();
-        for &(feature, value) in firsts.keys() {
-            let today = crowd.iter().filter(|(_, theirs)| theirs.contains_key(&(feature, value))).map(|(who, _)| *who);
-            for person in today.chain(self.memory.met(feature, value)).filter(|person| !is_member(person)) {
-                met.entry(person).or_default().insert((feature, value));
-            }
+        for first in firsts.keys() {
+            let today = crowd.get(first).into_iter().flatten().copied();
+            let all = today.chain(self.memory.met(first.0, first.1)).filter(|person| !is_member(person));
+            all.take(MOST_PEOPLE).for_each(|person| _ = met.entry(person).or_default().insert(*first));
         }
         let total: f64 = firsts.values().sum();
         met.retain(|_, theirs| is_much(theirs, firsts));

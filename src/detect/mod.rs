@@ -351,8 +351,7 @@ impl Told<'_> {
             let members: Vec<_> = story.members.iter().map(|at| &self.day.scores[*at]).collect();
             let rules = members.iter().filter_map(|score| self.hits.get(&score.profile)).flatten().copied().collect();
             let explainer = Explainer { memory: &walk.memory, names: &walk.names, date: window.date };
-            let (score, company) = (story.score, story.company);
-            let case = Case { members, score, company, rules, explainer, model_version: self.version };
+            let case = Case { members, story, rules, explainer, model_version: self.version };
             let mut finding = verdict::finding(&case, evidence.get(&(number as i64))?)?;
             if let Some(told) = self.day.events.forgotten.told() {
                 finding.description = format!("{} The day had {told}.", finding.description);

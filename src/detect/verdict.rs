@@ -19,6 +19,7 @@ use super::playbook::next_steps;
 use super::reads::BUCKET;
 use super::rule::{self, Rule, RuleHit};
 use super::score::{ActorScore, Scored};
+use super::story::Story;
 use super::tactic::{Intent, Tactic, intent};
 use crate::finding::{
     ApiCalls, BaselineSpan, ChainStep, Completeness, Finding, FindingId, SeverityBand, SourceNetwork,
@@ -41,10 +42,8 @@ const DETECTOR: &str = "behavior/2";
 pub struct Case<'a> {
     /// The story's members, the most unusual one first.
     pub members: Vec<&'a ActorScore>,
-    /// The story's score.
-    pub score: f64,
-    /// Of a crowd, who else did what is new.
-    pub company: Option<Company>,
+    /// The story.
+    pub story: &'a Story,
     /// What rules name.
     pub rules: Vec<RuleHit>,
     /// What looks up the numbers.
@@ -64,7 +63,7 @@ pub(super) fn finding(case: &Case<'_>, evidence: &[Evidence]) -> Option<Finding>
     let sequence = sequence(evidence);
     let named = rule.map_or(purpose.tactic.finding_type(), |rule| &rule.finding_type);
     let finding_type = sequence.as_ref().map_or(named, |sequence| sequence.finding_type).to_owned();
-    let severity = severity(rule, purpose, sequence.as_ref(), case.score, evidence);
+    let severity = severity(rule, purpose, sequence.as_ref(), case.story.score, evidence);
     let actor = most_common(evidence.iter().map(|event| event.actor.as_str()));
     let account = most_common(evidence.iter().map(|event| event.account.as_str()));
     let latest = evidence.iter().rev().find(|event| event.actor == actor).unwrap_or(last);
@@ -78,7 +77,7 @@ pub(super) fn finding(case: &Case<'_>, evidence: &[Evidence]) -> Option<Finding>
         description: description(case, sequence.as_ref(), evidence),
         severity,
         severity_label: SeverityBand::of(severity),
-        score: case.score,
+        score: case.story.score,
         actor_type: latest.identity_type.clone().unwrap_or_default(),
         user_name: latest.user_name.clone().or_else(|| name_of(&actor)),
         principal_id: latest.principal_id.clone(),
@@ -132,10 +131,10 @@ fn beside(case: &Case<'_>) -> Vec<Beside> {
             name: "story".to_owned(),
             observed: format!("together with {}", names.join(", ")),
             expected: "from one rare address, with credentials that one made for the other, from a bucket that one of them read most of, or doing the same for the first time".to_owned(),
-            bits: (case.score / case.company.map_or(1.0, Company::weight) - told).max(0.0),
+            bits: (case.story.score / case.story.weight() - told).max(0.0),
         });
     }
-    reasons.extend(case.company.filter(|company| company.others > 0).map(crowd));
+    reasons.extend(case.story.company.filter(|company| company.others > 0).map(crowd));
     reasons
 }
 
@@ -179,7 +178,7 @@ fn named_calls<'h>(hits: impl Iterator<Item = &'h RuleHit>, names: &Names) -> St
 fn leading_rule(case: &Case<'_>, purpose: Intent) -> Option<&'static Rule> {
     let leads = |hit: &&RuleHit| {
         let graver = hit.succeeded && hit.rule().severity > purpose.tactic.base_severity();
-        graver || hit.bits() * 2.0 >= case.score
+        graver || hit.bits() * 2.0 >= case.story.score
     };
     let rank = |hit: &&RuleHit| (hit.rule().severity, hit.bits());
     let hits = case.rules.iter().filter(leads);
@@ -308,7 +307,7 @@ fn description(case: &Case<'_>, sequence: Option<&Sequence>, evidence: &[Evidenc
         "{} events ({failed} of them failed) do not fit the {days} days known of this {of}; together they are worth \
          {:.1} bits.",
         evidence.len(),
-        case.score
+        case.story.score
     );
     if is_bucket(case.members[0], case.explainer.names) {
         let reader = most_common(evidence.iter().map(|event| event.actor.as_str()));
