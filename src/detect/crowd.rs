@@ -18,7 +18,7 @@ const LEAST_SHARE: f64 = 0.3;
 const VERY_STRANGE: f64 = 7.0;
 
 /// People who met a value that are looked at, on the day and before it: of fifty others a twenty-fifth is left.
-const MOST_PEOPLE: usize = 50;
+pub(super) const MOST_PEOPLE: usize = 50;
 
 /// A value that was new to somebody.
 type First = (Feature, Name);

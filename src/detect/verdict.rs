@@ -10,7 +10,7 @@ use std::fmt::Write;
 use chrono::{NaiveDate, SecondsFormat};
 
 use super::counts::Count;
-use super::crowd::Company;
+use super::crowd::{Company, MOST_PEOPLE};
 use super::evidence::Evidence;
 use super::explain::{Beside, Explainer, words};
 use super::feature::ActorKind;
@@ -27,6 +27,9 @@ use crate::finding::{
 
 /// Calls of a rule that its factor names.
 const NAMED_CALLS: usize = 5;
+
+/// Others in a story that its factor names.
+const NAMED_OTHERS: usize = 20;
 
 /// Different tactics that make an attack sequence, and thousandths of a bit from which an event is a signal of one.
 const SEQUENCE_TACTICS: usize = 3;
@@ -126,10 +129,10 @@ fn beside(case: &Case<'_>) -> Vec<Beside> {
     }
     let told: f64 = reasons.iter().map(|reason| reason.bits).sum::<f64>() + case.members[0].best.score;
     if let Some(others) = case.members.get(1..).filter(|others| !others.is_empty()) {
-        let names: Vec<&str> = others.iter().map(|other| case.explainer.names.text(other.profile)).collect();
+        let names = others.iter().map(|other| case.explainer.names.text(other.profile).to_owned());
         reasons.push(Beside {
             name: "story".to_owned(),
-            observed: format!("together with {}", names.join(", ")),
+            observed: format!("together with {}", listed(names, NAMED_OTHERS)),
             expected: "from one rare address, with credentials that one made for the other, from a bucket that one of them read most of, or doing the same for the first time".to_owned(),
             bits: (case.story.score / case.story.weight() - told).max(0.0),
         });
@@ -143,8 +146,9 @@ fn crowd(company: Company) -> Beside {
     Beside {
         name: "crowd".to_owned(),
         observed: format!(
-            "{:.0} % of what is new here was new to others, too ({} on this day or within the seven before)",
+            "{:.0} % of what is new here was new to others, too ({}{} on this day or within the seven before)",
             100.0 * company.share,
+            if company.others < MOST_PEOPLE { "" } else { "at least " },
             company.others
         ),
         expected: format!(
@@ -168,9 +172,14 @@ fn named_calls<'h>(hits: impl Iterator<Item = &'h RuleHit>, names: &Names) -> St
             (if *calls == 1 { "call" } else { "calls" }, if *succeeded { "" } else { ", failed" });
         format!("{api} from {address} ({calls} {calls_word}{failed})")
     };
-    let shown: Vec<String> = sorted.iter().take(NAMED_CALLS).map(one).collect();
-    let more = sorted.len().saturating_sub(NAMED_CALLS);
-    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+    listed(sorted.iter().map(one), NAMED_CALLS)
+}
+
+/// So many texts with commas, and the number of those that are left out.
+fn listed(texts: impl ExactSizeIterator<Item = String>, most: usize) -> String {
+    let more = texts.len().saturating_sub(most);
+    let shown = texts.take(most).collect::<Vec<_>>().join(", ");
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
 }
 
 /// The rule that the finding is named after: the gravest of those that are at least half of the score, or graver than what
@@ -396,4 +405,15 @@ fn list(values: &BTreeSet<&str>) -> String {
 /// A text as an SQL literal.
 pub fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_ends_with_the_number_of_what_it_leaves_out() {
+        let list = |most| listed(["a", "b", "c"].map(str::to_owned).into_iter(), most);
+        assert_eq!([list(3), list(2), list(1)], ["a, b, c", "a, b and 1 more", "a and 2 more"]);
+    }
 }
